@@ -37,7 +37,12 @@ impl Scene {
     /// A namespace named after the test, with no controller yet.
     pub async fn open(name: &str) -> Scene {
         let world = World::here();
-        world.apply_definitions().await;
+        world.apply_definitions_once().await;
+        Scene::open_in(world, name).await
+    }
+
+    /// The same in a world whose cluster has the definitions already.
+    pub async fn open_in(world: World, name: &str) -> Scene {
         let client = world.client().await;
         *OPEN.lock().await += 1;
         // A test target may run again in the same world.

@@ -61,34 +61,47 @@ impl World {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// The custom resource definitions as the binary under test prints them, applied once a process.
-    pub async fn apply_definitions(&self) {
+    /// [`World::apply_definitions`], once a process.
+    pub async fn apply_definitions_once(&self) {
         static APPLIED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
         APPLIED
-            .get_or_init(|| async {
-                let printed = Command::new(env!("CARGO_BIN_EXE_dillinger-runner"))
-                    .arg("crd")
-                    .output()
-                    .expect("dillinger-runner crd runs");
-                assert!(printed.status.success(), "dillinger-runner crd fails");
-                let file = self.folder.join("definitions.yaml");
-                std::fs::write(&file, printed.stdout).expect("the world's folder takes a file");
-                let file = file.to_str().expect("a plain path");
-                self.run("kubectl", &["apply", "--server-side", "-f", file])
-                    .await;
-                self.run(
-                    "kubectl",
-                    &[
-                        "wait",
-                        "--for=condition=Established",
-                        "--timeout=60s",
-                        "-f",
-                        file,
-                    ],
-                )
-                .await;
-            })
+            .get_or_init(|| async { self.apply_definitions().await })
             .await;
+    }
+
+    /// The custom resource definitions as the binary under test prints them.
+    pub async fn apply_definitions(&self) {
+        let file = self.print_definitions();
+        self.kubectl(&["apply", "--server-side", "-f", &file]).await;
+        let established = "--for=condition=Established";
+        self.kubectl(&["wait", established, "--timeout=60s", "-f", &file])
+            .await;
+    }
+
+    pub async fn delete_definitions(&self) {
+        let file = self.print_definitions();
+        self.kubectl(&["delete", "--wait", "-f", &file]).await;
+    }
+
+    fn print_definitions(&self) -> String {
+        let printed = Command::new(env!("CARGO_BIN_EXE_dillinger-runner"))
+            .arg("crd")
+            .output()
+            .expect("dillinger-runner crd runs");
+        assert!(printed.status.success(), "dillinger-runner crd fails");
+        let file = self.folder.join("definitions.yaml");
+        std::fs::write(&file, printed.stdout).expect("the world's folder takes a file");
+        file.to_str().expect("a plain path").to_owned()
+    }
+
+    /// kubectl on this world's cluster.
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        let kubeconfig = self.kubeconfig.to_str().expect("a plain path");
+        let args: Vec<&str> = ["--kubeconfig", kubeconfig]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect();
+        self.run("kubectl", &args).await
     }
 }
 
