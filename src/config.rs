@@ -155,12 +155,7 @@ pub struct Flags {
     pub provision_deadline: i32,
 
     /// One line of text or one JSON object per log entry.
-    #[arg(
-        long,
-        env = "DILLINGER_LOG_FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
+    #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
     /// Log level (error, warn, info, debug, trace), or directives such as "info,dillinger_runner=debug".
@@ -413,7 +408,9 @@ mod tests {
                 continue;
             };
             let variable = format!("DILLINGER_{}", long.to_uppercase().replace('-', "_"));
-            let found = flag.get_env().map(|name| name.to_string_lossy().into_owned());
+            let found = flag
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
             assert_eq!(found.as_deref(), Some(&*variable), "--{long}");
             assert!(help.contains(&variable), "{variable} in --help");
         }
@@ -424,22 +421,35 @@ mod tests {
         let own = Some("games".to_owned());
         let config = flags(&[]).resolve_in(own.clone()).unwrap();
         assert_eq!(config.lease_namespace, "games");
-        let config = flags(&["--lease-namespace", "other"]).resolve_in(own).unwrap();
+        let config = flags(&["--lease-namespace", "other"])
+            .resolve_in(own)
+            .unwrap();
         assert_eq!(config.lease_namespace, "other");
     }
 
     #[test]
     fn an_address_that_no_player_can_reach_is_refused_unless_one_is_advertised() {
         let refused = resolve(&["--bind-address", "0.0.0.0"]).unwrap_err();
-        assert!(refused.to_string().contains("--advertise-address"), "{refused}");
-        let config = resolve(&["--bind-address", "0.0.0.0", "--advertise-address", "play.example.org"]);
+        assert!(
+            refused.to_string().contains("--advertise-address"),
+            "{refused}"
+        );
+        let config = resolve(&[
+            "--bind-address",
+            "0.0.0.0",
+            "--advertise-address",
+            "play.example.org",
+        ]);
         assert_eq!(config.unwrap().advertise_address, "play.example.org");
         assert!(resolve(&["--advertise-address", "no spaces here"]).is_err());
     }
 
     #[test]
     fn a_port_range_needs_a_first_and_a_last_in_order() {
-        assert_eq!(resolve(&["--port-range", "9000-9000"]).unwrap().port_range, 9000..=9000);
+        assert_eq!(
+            resolve(&["--port-range", "9000-9000"]).unwrap().port_range,
+            9000..=9000
+        );
         for text in ["", "7000", "8000-7000", "0-10", "7000-70000", "a-b"] {
             let refused = resolve(&["--port-range", text]).unwrap_err();
             assert_eq!(refused, ConfigError::PortRange(text.to_owned()));
@@ -450,7 +460,13 @@ mod tests {
     fn a_runtime_that_this_version_does_not_know_is_named_in_the_refusal() {
         let refused = resolve(&["--runtimes", "Docker,Pod"]).unwrap_err();
         assert_eq!(refused, ConfigError::UnknownRuntime("Pod".to_owned()));
-        assert_eq!(resolve(&["--runtimes", "docker,Docker"]).unwrap().runtimes.len(), 1);
+        assert_eq!(
+            resolve(&["--runtimes", "docker,Docker"])
+                .unwrap()
+                .runtimes
+                .len(),
+            1
+        );
     }
 
     #[test]

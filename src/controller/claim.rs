@@ -91,15 +91,20 @@ pub enum Claim {
     /// No engine answered since this process started, so there is no Lease to hold. Reports and the
     /// removal of a finalizer that guards nothing are compare-and-set, so two may do them; effects are not.
     NoEngine,
-    /// Everything, on this engine, until this instant.
-    Leading { engine: EngineId, until: Instant },
+    /// Everything, on this engine, until this instant. `term` counts how often this process began to lead:
+    /// a lapse that nobody saw shows in it.
+    Leading {
+        engine: EngineId,
+        until: Instant,
+        term: u64,
+    },
 }
 
 impl Claim {
     /// The engine that we lead at `now`.
     pub fn leads(&self, now: Instant) -> Option<&EngineId> {
         match self {
-            Claim::Leading { engine, until } if *until > now => Some(engine),
+            Claim::Leading { engine, until, .. } if *until > now => Some(engine),
             Claim::Leading { .. } | Claim::Standby | Claim::NoEngine => None,
         }
     }
@@ -137,8 +142,7 @@ mod tests {
         for age in ages {
             for held in [false, true] {
                 for holder in [None, Some(""), Some("me"), Some("other")] {
-                    let decision =
-                        decide(Some(&observed(holder, since)), "me", held, since + age);
+                    let decision = decide(Some(&observed(holder, since)), "me", held, since + age);
                     let expected = match holder {
                         Some("me") => Decision::Renew,
                         Some("other") if held => Decision::Lost,
@@ -167,27 +171,41 @@ mod tests {
         }
         let still = seen.clone().unwrap().record;
         let seen = Observed::next(seen.as_ref(), still, now + LEASE);
-        assert_eq!(decide(Some(&seen), "me", false, now + LEASE), Decision::Acquire);
+        assert_eq!(
+            decide(Some(&seen), "me", false, now + LEASE),
+            Decision::Acquire
+        );
     }
 
     #[test]
     fn the_time_that_another_host_wrote_into_the_record_is_never_read() {
         // A record carries no time at all: only how long it stands after it last changed here.
-        let Record { holder: _, version: _, duration: _ } = observed(None, Instant::now()).record;
+        let Record {
+            holder: _,
+            version: _,
+            duration: _,
+        } = observed(None, Instant::now()).record;
     }
 
     #[test]
     fn we_stop_acting_before_anybody_else_begins_and_failover_stays_under_three_seconds() {
         assert!(HOLD < LEASE);
         assert!(RENEW * 2 < HOLD, "two renewals may be lost");
-        assert!(POLL + LEASE < Duration::from_millis(2500), "half a second for the calls");
+        assert!(
+            POLL + LEASE < Duration::from_millis(2500),
+            "half a second for the calls"
+        );
     }
 
     #[test]
     fn a_claim_lapses_by_itself() {
         let now = Instant::now();
         let engine = EngineId("e".to_owned());
-        let claim = Claim::Leading { engine: engine.clone(), until: now + HOLD };
+        let claim = Claim::Leading {
+            engine: engine.clone(),
+            until: now + HOLD,
+            term: 1,
+        };
         assert_eq!(claim.leads(now), Some(&engine));
         assert_eq!(claim.leads(now + HOLD), None);
         assert_eq!(Claim::Standby.leads(now), None);

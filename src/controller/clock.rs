@@ -94,14 +94,20 @@ mod tests {
     use super::*;
 
     /// A wall that stands where the test puts it, moving with tokio's time.
-    fn wall() -> (Arc<AtomicI64>, impl Fn() -> Timestamp + Send + Sync + 'static) {
+    fn wall() -> (
+        Arc<AtomicI64>,
+        impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) {
         let offset = Arc::new(AtomicI64::new(0));
         let (shared, start) = (offset.clone(), Instant::now());
         let base = Timestamp::from_second(1_000_000).unwrap();
         let read = move || {
             let elapsed = SignedDuration::try_from(start.elapsed()).unwrap();
             let offset = SignedDuration::from_secs(shared.load(Ordering::Relaxed));
-            base.checked_add(elapsed).unwrap().checked_add(offset).unwrap()
+            base.checked_add(elapsed)
+                .unwrap()
+                .checked_add(offset)
+                .unwrap()
         };
         (offset, read)
     }
@@ -112,7 +118,10 @@ mod tests {
         let clock = Clock::new(read);
         let before = clock.now();
         tokio::time::advance(Duration::from_secs(90)).await;
-        assert_eq!(clock.now().duration_since(before), SignedDuration::from_secs(90));
+        assert_eq!(
+            clock.now().duration_since(before),
+            SignedDuration::from_secs(90)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -122,7 +131,10 @@ mod tests {
         let before = clock.now();
         offset.store(3600, Ordering::Relaxed);
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert_eq!(clock.now().duration_since(before), SignedDuration::from_secs(105));
+        assert_eq!(
+            clock.now().duration_since(before),
+            SignedDuration::from_secs(105)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -149,14 +161,21 @@ mod tests {
             tokio::time::advance(Duration::from_secs(10)).await;
             clock.now();
         }
-        assert_eq!(clock.now().duration_since(before), SignedDuration::from_secs(102));
+        assert_eq!(
+            clock.now().duration_since(before),
+            SignedDuration::from_secs(102)
+        );
     }
 
     #[test]
     fn more_than_a_minute_apart_from_the_api_server_is_not_trusted() {
         let served = parse_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(served.as_second(), 784_111_777);
-        let at = |seconds| served.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        let at = |seconds| {
+            served
+                .checked_add(SignedDuration::from_secs(seconds))
+                .unwrap()
+        };
         assert!(agrees(at(60), served) && agrees(at(-60), served));
         assert!(!agrees(at(61), served) && !agrees(at(-61), served));
         assert_eq!(parse_date("yesterday"), None);

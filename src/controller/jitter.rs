@@ -58,7 +58,11 @@ mod tests {
         let jitter = Jitter::seeded(1);
         let wait = Duration::from_secs(600);
         let drawn: Vec<_> = (0..100).map(|_| jitter.around(wait, 0.1)).collect();
-        assert!(drawn.iter().all(|d| *d >= wait.mul_f64(0.9) && *d <= wait.mul_f64(1.1)));
+        assert!(
+            drawn
+                .iter()
+                .all(|d| *d >= wait.mul_f64(0.9) && *d <= wait.mul_f64(1.1))
+        );
         assert!(drawn.iter().any(|d| *d < wait) && drawn.iter().any(|d| *d > wait));
     }
 

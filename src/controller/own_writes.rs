@@ -54,9 +54,9 @@ impl OwnWrites {
     /// Whether an event only shows what we wrote ourselves.
     pub fn is_echo(&self, uid: &str, resource_version: &str) -> bool {
         let replies = self.lock();
-        replies
-            .get(uid)
-            .is_some_and(|reply| reply.metadata.resource_version.as_deref() == Some(resource_version))
+        replies.get(uid).is_some_and(|reply| {
+            reply.metadata.resource_version.as_deref() == Some(resource_version)
+        })
     }
 
     /// The session is gone.
@@ -82,7 +82,9 @@ mod tests {
 
     fn session(uid: &str, version: u64) -> Arc<GameSession> {
         let spec = GameSessionSpec {
-            game_ref: GameRef { name: "g".to_owned() },
+            game_ref: GameRef {
+                name: "g".to_owned(),
+            },
             user: "u".to_owned(),
             runtime: None,
             desired_state: Default::default(),
@@ -105,7 +107,10 @@ mod tests {
     fn our_reply_wins_until_the_cache_is_as_new() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        let seen = |cached| own.newest("u", || Some(session("u", cached))).map(|s| version(&s));
+        let seen = |cached| {
+            own.newest("u", || Some(session("u", cached)))
+                .map(|s| version(&s))
+        };
         assert_eq!(seen(9), Some(10));
         assert_eq!(seen(8), Some(10));
         assert_eq!(seen(10), Some(10));
@@ -116,7 +121,10 @@ mod tests {
     fn versions_are_numbers_and_not_words() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        assert_eq!(version(&own.newest("u", || Some(session("u", 9))).unwrap()), 10);
+        assert_eq!(
+            version(&own.newest("u", || Some(session("u", 9))).unwrap()),
+            10
+        );
     }
 
     #[test]
