@@ -1,12 +1,28 @@
 //! The table of the controller: one exhaustive decision over (wish, seen).
+//!
+//! Each submodule holds a group of rows. Nothing here blocks, reads a clock or remembers.
+
+mod before;
+mod case;
+mod deletion;
+mod ended;
+mod finished;
+mod getting;
+mod running;
+mod stopping;
 
 use jiff::{SignedDuration, Timestamp};
+
+use case::Case;
+use stopping::Held;
+
+pub(super) use ended::{headline, phase as finish_phase};
 
 use super::container::{ContainerSpec, Volume};
 use super::facts::Facts;
 use super::observation::Observation;
 use super::reason::Reason;
-use super::seen::ContainerId;
+use super::seen::{ContainerId, Seen};
 use crate::api::ImagePullPolicy;
 
 /// One decision.
@@ -127,7 +143,83 @@ pub struct Event {
     pub message: String,
 }
 
+/// What is to be true of the session, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// It has a deletionTimestamp.
+    Delete,
+    /// It has finished.
+    Finished,
+    /// `desiredState: Stopped`.
+    Stop,
+    /// `desiredState: Running`.
+    Run,
+}
+
 /// Decides. Total: every observation meets a row. No I/O, no clock, no randomness.
-pub fn plan(_o: &Observation) -> Plan {
-    todo!("the rows")
+///
+/// In an arm the groups stand in the order of the table, and so do the rows in a group: the first that
+/// matches wins.
+pub fn plan(o: &Observation) -> Plan {
+    let case = Case::of(o);
+    match (case.wish, case.seen) {
+        (Wish::Delete, Seen::Unknown(doubt)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::doubt(&case, doubt))
+        }
+        (Wish::Delete, Seen::Running(c, _) | Seen::Paused(c)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::running(&case, c))
+        }
+        (Wish::Delete, Seen::Created(c, _) | Seen::Exited(c, _)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::remains(&case, c))
+        }
+        (Wish::Delete, Seen::Going) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::going(&case))
+        }
+        (Wish::Delete, Seen::Absent | Seen::Foreign(_)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::gone(&case))
+        }
+
+        (Wish::Finished, Seen::Running(c, _) | Seen::Paused(c)) => finished::stray(c),
+        (Wish::Finished, Seen::Created(c, _) | Seen::Exited(c, _)) => finished::remains(c),
+        (Wish::Finished, Seen::Going) => finished::going(&case),
+        (Wish::Finished, Seen::Absent | Seen::Foreign(_)) => finished::released(&case)
+            .or_else(|| finished::expired(&case))
+            .unwrap_or_else(|| finished::rest(&case)),
+        (Wish::Finished, Seen::Unknown(_)) => {
+            finished::expired_in_doubt(&case).unwrap_or_else(|| finished::rest_in_doubt(&case))
+        }
+
+        (Wish::Stop | Wish::Run, Seen::Unknown(doubt)) => before::doubt(&case, doubt),
+        (Wish::Stop | Wish::Run, Seen::Foreign(holder)) => before::nothing_made(&case)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::gone(&case))
+            .or_else(|| ended::lost(&case))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::name_taken(&case, holder)),
+        (Wish::Stop | Wish::Run, Seen::Absent) => before::nothing_made(&case)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::gone(&case))
+            .or_else(|| ended::lost(&case))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::next_step(&case)),
+        (Wish::Stop | Wish::Run, Seen::Created(c, made)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::made(&case, c))
+            .or_else(|| ended::never_started(&case, made))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::start(&case, c, made)),
+        (Wish::Stop | Wish::Run, Seen::Going) => getting::going(&case),
+        (Wish::Stop | Wish::Run, Seen::Exited(c, exit)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::exited(&case, c, exit))
+            .unwrap_or_else(|| ended::by_itself(&case, c, exit)),
+        (Wish::Stop | Wish::Run, Seen::Paused(c)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::live(&case, c, Held::Paused))
+            .unwrap_or_else(|| running::paused(&case, c)),
+        (Wish::Stop | Wish::Run, Seen::Running(c, answer)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::live(&case, c, Held::of(answer)))
+            .unwrap_or_else(|| running::answered(&case, c, answer)),
+    }
 }
