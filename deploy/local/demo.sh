@@ -15,12 +15,12 @@ lock_state() {
 }
 
 kc() {
-  if [ "$(remembered cluster)" = current ]; then
-    kubectl --request-timeout=20s "$@"
-  else
-    "$plane/bin/kubectl" --kubeconfig "$plane/kubeconfig" --request-timeout=20s "$@"
-  fi
+  local kubectl=kubectl
+  [ "$(remembered cluster)" = current ] || kubectl=$plane/bin/kubectl
+  "$kubectl" --kubeconfig "$(kubeconfig)" --request-timeout=20s "$@"
 }
+# kubeconfig: of our control plane, or what the current context was when make demo first ran: another one later must not receive our calls.
+kubeconfig() { if [ "$(remembered cluster)" = current ]; then echo "$STATE/current.kubeconfig"; else echo "$plane/kubeconfig"; fi; }
 namespace() { if [ "$(remembered cluster)" = current ]; then echo dillinger-demo; else echo default; fi; }
 
 # ---- engine ------------------------------------------------------------------------------------
@@ -191,11 +191,7 @@ start_controller() {
   if ! alive "$STATE/controller.pid"; then
     step "starting the controller"
     remember controller-mark "$mark"
-    if [ "$(remembered cluster)" = current ]; then
-      start_daemon "$STATE/controller.pid" "$STATE/log/controller.log" "$program" controller "${flags[@]}"
-    else
-      KUBECONFIG=$plane/kubeconfig start_daemon "$STATE/controller.pid" "$STATE/log/controller.log" "$program" controller "${flags[@]}"
-    fi
+    KUBECONFIG=$(kubeconfig) start_daemon "$STATE/controller.pid" "$STATE/log/controller.log" "$program" controller "${flags[@]}"
     remember program "$program"
   fi
   wait_for "the controller is ready" 60 "$STATE/log/controller.log" "$STATE/controller.pid" http_ok "$admin" /readyz

@@ -29,6 +29,9 @@ show_tail() {
   tail -n 15 "$1" | sed 's/^/       | /' >&2
 }
 
+# say_where CODE LINE COMMAND: for `trap 'say_where $? $LINENO "$BASH_COMMAND"' ERR`, so that no script ends without a word.
+say_where() { printf '[%s] error: %s line %s failed with %s: %s\n' "$(elapsed)" "$(basename "$0")" "$2" "$1" "$3" >&2; }
+
 require_linux() { [ -r /proc/self/stat ] || die "this needs Linux (there is no /proc here)"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
