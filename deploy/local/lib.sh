@@ -29,6 +29,9 @@ show_tail() {
   tail -n 15 "$1" | sed 's/^/       | /' >&2
 }
 
+# say_where CODE LINE COMMAND: for `trap 'say_where $? $LINENO "$BASH_COMMAND"' ERR`, so that no script ends without a word.
+say_where() { printf '[%s] error: %s line %s failed with %s: %s\n' "$(elapsed)" "$(basename "$0")" "$2" "$1" "$3" >&2; }
+
 require_linux() { [ -r /proc/self/stat ] || die "this needs Linux (there is no /proc here)"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
@@ -51,7 +54,8 @@ install_packages() {
   mkdir -p "$CACHE/log"
   local log=$CACHE/log/apt.log
   long "apt-get update" "$log" 600 env DEBIAN_FRONTEND=noninteractive apt-get update
-  long "apt-get install" "$log" 1200 env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+  # RUNLEVEL=1: without systemd, no package starts its daemon by itself.
+  long "apt-get install" "$log" 1200 env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "$@"
 }
 
 # need TOOL=PACKAGE...: installs the packages of the tools that are not there, in one go.
@@ -85,7 +89,8 @@ background() {
   local log=$1
   shift
   mkdir -p "$(dirname "$log")"
-  setsid "$@" >"$log" 2>&1 </dev/null &
+  # The locks of these scripts are on descriptors 7 and 8; no child keeps one.
+  setsid "$@" >"$log" 2>&1 </dev/null 7>&- 8>&- &
   BACKGROUND_PID=$!
   LONG_PIDS+=("$BACKGROUND_PID")
 }
@@ -181,7 +186,7 @@ start_daemon() {
   DILLINGER_LIB=${BASH_SOURCE[0]} setsid bash -c '
     . "$DILLINGER_LIB"
     unset DILLINGER_LIB
-    identity $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"' "$pidfile" "$@" >>"$log" 2>&1 </dev/null &
+    identity $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"' "$pidfile" "$@" >>"$log" 2>&1 </dev/null 7>&- 8>&- 9>&- &
   disown
   local began=$SECONDS
   until alive "$pidfile"; do
