@@ -186,7 +186,10 @@ mod tests {
     #[test]
     fn the_list_of_all_reasons_lacks_none_and_doubles_none() {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place, "{reason:?} stands in the wrong place");
+            assert_eq!(
+                reason as usize, place,
+                "{reason:?} stands in the wrong place"
+            );
         }
         // The last variant: one that is added behind it makes this line, and ALL, wrong.
         assert_eq!(Reason::StrayContainer as usize + 1, Reason::ALL.len());
@@ -204,6 +207,9 @@ mod tests {
     #[test]
     fn a_word_that_is_no_reason_is_named_in_the_error() {
         let error = "Tired".parse::<Reason>().unwrap_err();
-        assert_eq!(error.to_string(), "\"Tired\" is not a reason that this version knows");
+        assert_eq!(
+            error.to_string(),
+            "\"Tired\" is not a reason that this version knows"
+        );
     }
 }
