@@ -2,6 +2,7 @@
 //!
 //! [`run`] puts the parts together and ends when it is told to stop; nothing it does touches a game then.
 
+pub mod abandon;
 pub mod backoff;
 pub mod bucket;
 pub mod cache;
@@ -24,6 +25,7 @@ pub mod patch;
 pub mod pulse;
 pub mod reconcile;
 pub mod run;
+pub mod start;
 pub mod sweep;
 mod trace;
 pub mod triggers;

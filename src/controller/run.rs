@@ -25,7 +25,7 @@ use super::events;
 use super::gate::{Gate, Stops};
 use super::guard::Guarded;
 use super::jitter::Jitter;
-use super::lease::{Keeper, Leases};
+use super::lease::{self, EngineNow, Keeper, Leases};
 use super::memory::Memory;
 use super::own_writes::OwnWrites;
 use super::patch::Sessions;
@@ -71,6 +71,7 @@ pub struct Parts {
     pub ctx: Arc<Context>,
     setup: Setup,
     keeper: Keeper,
+    engine: watch::Sender<EngineNow>,
     events: events::Sender,
 }
 
@@ -78,6 +79,7 @@ impl Setup {
     /// Puts the parts together; nothing is sent yet.
     pub fn parts(self) -> Parts {
         let (publish, claim) = watch::channel(Claim::Standby);
+        let (engine, engine_now) = watch::channel(None);
         let (client, clock, metrics) = (
             self.client.clone(),
             self.clock.clone(),
@@ -96,7 +98,7 @@ impl Setup {
         ));
         let keeper = Keeper {
             leases: leases.clone(),
-            runtime: self.runtime.clone(),
+            engine: engine_now,
             publish,
             health: self.health.clone(),
             elect: self.elect,
@@ -136,6 +138,7 @@ impl Setup {
             ctx,
             setup: self,
             keeper,
+            engine,
             events: sender,
         }
     }
@@ -148,6 +151,7 @@ impl Parts {
             ctx,
             setup,
             keeper,
+            engine,
             events,
         } = self;
         let Setup {
@@ -174,6 +178,10 @@ impl Parts {
             tasks.spawn(until(stop.clone(), follow));
         }
         tasks.spawn(until(stop.clone(), hints(ctx.clone(), runtime.clone())));
+        tasks.spawn(until(
+            stop.clone(),
+            lease::engines(runtime.clone(), health.clone(), engine),
+        ));
         tasks.spawn(until(stop.clone(), lead(ctx.clone(), synced)));
         tasks.spawn(until(stop.clone(), events.run()));
         tasks.spawn(pulse::run(
