@@ -142,7 +142,7 @@ fn every_combination_of_inputs_meets_a_row_and_comes_to_rest_safely_in_the_right
     let mut problems: BTreeMap<String, Sketch> = BTreeMap::new();
     let mut total = 0;
     let mut longest = 0;
-    let mut rows = BTreeMap::new();
+    let mut rows: BTreeMap<Row, u32> = BTreeMap::new();
     for start in Sketch::all() {
         total += 1;
         let mut trail = vec![start];
@@ -157,7 +157,6 @@ fn every_combination_of_inputs_meets_a_row_and_comes_to_rest_safely_in_the_right
                 if let Some(why) = unsafe_act(&at, &plan) {
                     problems.insert(format!("{:?} {why}", plan.row), at);
                 }
-                *rows.entry(plan.row).or_insert(0) += 1;
                 Step {
                     row: plan.row,
                     next: at.moved(&plan),
@@ -188,18 +187,32 @@ fn every_combination_of_inputs_meets_a_row_and_comes_to_rest_safely_in_the_right
             distance.insert(passed, far);
         }
         longest = longest.max(far);
+        *rows.entry(known[&start].row).or_default() += 1;
     }
     assert!(problems.is_empty(), "{problems:#?}");
     assert_eq!(total, 712_224, "the whole product of the inputs");
     assert!(longest <= MOST_PASSES, "{longest} passes to rest");
-    // What the sketch does not vary (runtimes, images, ports, back-off) is met by tests of its own.
-    let unmet: Vec<_> = Row::ALL
-        .into_iter()
-        .filter(|row| !rows.contains_key(row))
-        .collect();
-    use Row::*;
-    assert_eq!(unmet, [D2, C5, C6, C7, C8, C9, C10, C12]);
+    assert_eq!(rows.into_iter().collect::<Vec<_>>(), FIRST_ROWS);
 }
+
+/// In how many combinations each row is the first that matches, as the model of the table counts them
+/// (but for storage on an engine that was declared lost, which is gone with it). What the sketch
+/// does not vary (runtimes, images, ports, back-off: D2, C5–C10, C12) is met by tests of its own.
+#[rustfmt::skip]
+const FIRST_ROWS: [(Row, u32); 52] = [
+    (Row::D1, 167_688), (Row::D3, 72), (Row::D4, 4608), (Row::D5, 5184), (Row::D6, 11_520), (Row::D7, 39_168),
+    (Row::D8, 83_808), (Row::D9, 4680), (Row::D10, 7020), (Row::D11, 11_628),
+    (Row::F1, 82_944), (Row::F2, 124_416), (Row::F3, 6912), (Row::F4, 8640), (Row::F5, 3744), (Row::F6, 22_176),
+    (Row::U1, 3600),
+    (Row::A1, 37_440), (Row::A2, 20_736), (Row::A3, 31_104),
+    (Row::P1, 216), (Row::P2, 144), (Row::P3, 72), (Row::P4, 12_096),
+    (Row::S1, 432), (Row::S2, 2160), (Row::S3, 96), (Row::S4, 36), (Row::S5, 1920), (Row::S6, 384), (Row::S7, 1728),
+    (Row::S8, 3456), (Row::S9, 864), (Row::S10, 4032), (Row::S11, 2016),
+    (Row::E1, 288), (Row::E2, 72), (Row::E3, 288), (Row::E4, 288),
+    (Row::C1, 84), (Row::C2, 84), (Row::C3, 48), (Row::C4, 64), (Row::C11, 16), (Row::C13, 16), (Row::C14, 96),
+    (Row::C15, 96), (Row::C16, 3600),
+    (Row::R1, 108), (Row::R2, 96), (Row::R3, 60), (Row::R4, 180),
+];
 
 #[test]
 fn the_product_holds_stops_that_only_a_deletion_can_have() {
