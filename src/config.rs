@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -191,7 +191,10 @@ pub struct Config {
     pub provision_deadline: Duration,
     pub log_format: LogFormat,
     pub log_level: String,
+    /// None: the runtime's default.
     pub docker_host: Option<String>,
+    /// Folder of Docker's credentials file.
+    pub docker_config: Option<PathBuf>,
 }
 
 /// Why the flags make no configuration. Each names the flag, the value and what would do.
@@ -247,9 +250,7 @@ impl Flags {
             .or(own_namespace)
             .unwrap_or_else(|| "default".to_owned());
         check_name("--lease-namespace", &lease_namespace)?;
-        if let Some(url) = &docker_host {
-            check_docker_host(url)?;
-        }
+        let docker_host = docker_host_or_environment(docker_host)?;
         Ok(Config {
             runtimes: parse_runtimes(&runtimes)?,
             controller_name,
@@ -264,6 +265,7 @@ impl Flags {
             log_format,
             log_level,
             docker_host,
+            docker_config: docker_config(),
         })
     }
 }
@@ -272,6 +274,11 @@ impl EngineFlags {
     /// The namespaces to look into; empty: all.
     pub fn namespaces(&self) -> Result<Vec<String>, ConfigError> {
         names("--watch-namespaces", self.watch_namespaces.clone())
+    }
+
+    /// Where the Docker Engine is; None: the runtime's default.
+    pub fn docker_host(&self) -> Result<Option<String>, ConfigError> {
+        docker_host_or_environment(self.docker_host.clone())
     }
 }
 
@@ -358,12 +365,24 @@ fn check_name(flag: &'static str, value: &str) -> Result<(), ConfigError> {
     })
 }
 
-fn check_docker_host(url: &str) -> Result<(), ConfigError> {
+/// The flag, else Docker's own variable.
+fn docker_host_or_environment(flag: Option<String>) -> Result<Option<String>, ConfigError> {
+    let own = || std::env::var("DOCKER_HOST").ok();
+    let host = flag.or_else(own).filter(|url| !url.is_empty());
     let known = ["unix://", "tcp://", "http://"];
-    if known.iter().any(|scheme| url.starts_with(scheme)) {
-        return Ok(());
+    match host {
+        Some(url) if !known.iter().any(|scheme| url.starts_with(scheme)) => {
+            Err(ConfigError::DockerHost(url))
+        }
+        Some(_) | None => Ok(host),
     }
-    Err(ConfigError::DockerHost(url.to_owned()))
+}
+
+/// Folder of the user's Docker credentials file: DOCKER_CONFIG, else `~/.docker`.
+fn docker_config() -> Option<PathBuf> {
+    let set = std::env::var_os("DOCKER_CONFIG").filter(|path| !path.is_empty());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    set.map(PathBuf::from).or_else(home)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::telemetry::metrics::{CallLabel, Metrics};
 pub const API_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest wait for a runtime. It bounds its own calls tighter; this holds where one forgot, and covers
 /// the queue in front of an engine that starts containers one by one.
-const EFFECT_DEADLINE: Duration = Duration::from_secs(60);
+const EFFECT_DEADLINE: Duration = Duration::from_secs(90);
 
 /// What is to be written.
 #[derive(Clone, Copy, Debug, PartialEq)]

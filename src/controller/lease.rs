@@ -11,6 +11,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,14 @@ use super::claim::{self, Claim, Decision, HOLD, LEASE, Observed, POLL, Publisher
 use super::clock::Clock;
 use super::patch::words;
 use crate::runtime::Runtime;
-use crate::session::facts::EngineId;
+use crate::session::facts::{Engine, EngineId};
 use crate::telemetry::health::{Health, Part};
 
 /// Longest wait for one call about the Lease; less than the claim lasts.
 const CALL: Duration = Duration::from_millis(1000);
+
+/// How often the keeper looks whether the engine answered for the first time.
+const FIRST_ANSWER: Duration = Duration::from_millis(20);
 
 /// Reads and writes Leases of engines.
 pub struct Leases {
@@ -173,10 +177,31 @@ fn next_lease(
     }
 }
 
+/// What is known of the engine: None before its first answer or silence.
+pub type EngineNow = Option<Option<Engine>>;
+
+/// Asks the runtime for its engine until dropped. Its own task: an engine that hangs holds up an answer for
+/// seconds, and must not cost the claim.
+pub async fn engines(runtime: Arc<dyn Runtime>, health: Health, publish: watch::Sender<EngineNow>) {
+    loop {
+        let engine = runtime.engine().await;
+        match &engine {
+            Some(_) => health.there(Part::Engine),
+            None => health.missing(Part::Engine, "it does not answer".to_owned()),
+        }
+        publish.send_if_modified(|now| {
+            let changed = now.as_ref() != Some(&engine);
+            *now = Some(engine);
+            changed
+        });
+        tokio::time::sleep(RENEW).await;
+    }
+}
+
 /// Keeps the claim until `stop`, then releases it. One per process.
 pub struct Keeper {
     pub leases: Arc<Leases>,
-    pub runtime: Arc<dyn Runtime>,
+    pub engine: watch::Receiver<EngineNow>,
     pub publish: Publisher,
     pub health: Health,
     /// `--leader-elect`.
@@ -215,13 +240,10 @@ impl Keeper {
 
     /// One look at the engine and its Lease; how long until the next.
     async fn step(&self, kept: &mut Option<Kept>) -> Duration {
-        let engine = self.runtime.engine().await.map(|engine| engine.id);
-        match &engine {
-            Some(_) => self.health.there(Part::Engine),
-            None => self
-                .health
-                .missing(Part::Engine, "it does not answer".to_owned()),
-        }
+        let Some(engine) = self.engine.borrow().clone() else {
+            return FIRST_ANSWER;
+        };
+        let engine = engine.map(|engine| engine.id);
         if let (Some(engine), Some(old)) = (&engine, &*kept)
             && old.engine != *engine
         {

@@ -43,6 +43,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedContainer {
     pub name: String,
+    /// Empty where the record has lost it: then it does not prove that a container was there.
     pub id: String,
     pub image: String,
     pub image_id: Option<String>,
@@ -151,7 +152,7 @@ impl Facts {
             container: status
                 .container
                 .as_ref()
-                .and_then(|container| recorded(container, status)),
+                .map(|container| recorded(container, status)),
             stop: stop(status)?,
             last_exit: status.last_exit.as_ref().and_then(last_exit),
             start_time: at(status.start_time.as_ref()),
@@ -212,9 +213,9 @@ fn engine(status: &GameSessionStatus) -> Option<Engine> {
     })
 }
 
-fn recorded(container: &ContainerStatus, status: &GameSessionStatus) -> Option<RecordedContainer> {
-    Some(RecordedContainer {
-        id: container.id.clone()?,
+fn recorded(container: &ContainerStatus, status: &GameSessionStatus) -> RecordedContainer {
+    RecordedContainer {
+        id: container.id.clone().unwrap_or_default(),
         name: container.name.clone().unwrap_or_default(),
         image: container.image.clone().unwrap_or_default(),
         image_id: container.image_id.clone(),
@@ -222,7 +223,7 @@ fn recorded(container: &ContainerStatus, status: &GameSessionStatus) -> Option<R
         start_time: at(container.start_time.as_ref()),
         ready_time: at(container.ready_time.as_ref()),
         endpoints: status.endpoints.clone().unwrap_or_default(),
-    })
+    }
 }
 
 fn stop(status: &GameSessionStatus) -> Result<Option<Stop>, Unreadable> {

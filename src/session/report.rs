@@ -132,14 +132,18 @@ fn container(container: &RecordedContainer) -> ContainerStatus {
         endpoints: _,
     } = container;
     ContainerStatus {
-        name: Some(name.clone()),
-        id: Some(id.clone()),
-        image: Some(image.clone()),
+        name: text(name),
+        id: text(id),
+        image: text(image),
         image_id: image_id.clone(),
         node_name: node_name.clone(),
         start_time: start_time.map(Time),
         ready_time: ready_time.map(Time),
     }
+}
+
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn stop(stop: &Stop) -> StopStatus {
@@ -363,6 +367,7 @@ fn not_started(ready: Reason, attempted: bool) -> (ConditionStatus, Reason) {
         | Reason::NotFinished
         | Reason::NotStalled
         | Reason::Abandoned
+        | Reason::Unreadable
         | Reason::StrayContainer => Reason::Creating,
     };
     (ConditionStatus::False, reason)

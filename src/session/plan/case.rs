@@ -89,7 +89,11 @@ impl<'a> Case<'a> {
 
     /// A container id is on record for n.
     pub fn has_id(&self) -> bool {
-        self.o.facts.container.is_some()
+        self.o
+            .facts
+            .container
+            .as_ref()
+            .is_some_and(|c| !c.id.is_empty())
     }
 
     /// Runtime on record, else the one that session and Game choose.

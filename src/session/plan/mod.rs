@@ -10,6 +10,8 @@ mod finished;
 mod getting;
 mod running;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,6 +51,22 @@ pub enum Row {
     E1, E2, E3, E4,
     C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, C15, C16,
     R1, R2, R3, R4,
+}
+
+impl Row {
+    /// Every row, in the order of the table.
+    #[rustfmt::skip]
+    pub const ALL: [Row; 60] = [
+        Row::D1, Row::D2, Row::D3, Row::D4, Row::D5, Row::D6, Row::D7, Row::D8, Row::D9, Row::D10, Row::D11,
+        Row::F1, Row::F2, Row::F3, Row::F4, Row::F5, Row::F6,
+        Row::U1,
+        Row::A1, Row::A2, Row::A3,
+        Row::P1, Row::P2, Row::P3, Row::P4,
+        Row::S1, Row::S2, Row::S3, Row::S4, Row::S5, Row::S6, Row::S7, Row::S8, Row::S9, Row::S10, Row::S11,
+        Row::E1, Row::E2, Row::E3, Row::E4,
+        Row::C1, Row::C2, Row::C3, Row::C4, Row::C5, Row::C6, Row::C7, Row::C8, Row::C9, Row::C10, Row::C11, Row::C12, Row::C13, Row::C14, Row::C15, Row::C16,
+        Row::R1, Row::R2, Row::R3, Row::R4,
+    ];
 }
 
 /// At most one write.
