@@ -6,9 +6,13 @@
 pub mod container;
 pub mod contract;
 pub mod facts;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod observation;
+pub mod pattern;
 pub mod plan;
 pub mod ports;
+pub mod quoted;
 pub mod reason;
 pub mod report;
 pub mod seen;
