@@ -131,8 +131,8 @@ impl Watch {
 /// What a person needs to know of a watch's failure.
 fn reason(error: &watcher::Error) -> String {
     let missing = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.is_not_found(),
-        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.is_not_found(),
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 404,
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
         watcher::Error::InitialListFailed(_)
         | watcher::Error::WatchStartFailed(_)
         | watcher::Error::WatchError(_)
