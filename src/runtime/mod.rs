@@ -1,0 +1,150 @@
+//! The seam between the controller and the places where containers run.
+//!
+//! `look` and the other looks never fail: doubt is a value. `act` does one write and never waits for a
+//! game. Hints say "look again" and may be lost, doubled or late.
+
+pub mod docker;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+use crate::session::contract::{PortTerms, Terms};
+use crate::session::facts::{Engine, EngineId};
+use crate::session::observation::{Image, StorageSeen};
+use crate::session::plan::Effect;
+use crate::session::ports::{ChosenPorts, NoPort};
+use crate::session::seen::Seen;
+
+/// Names one session to a runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    /// `<session>-<first 10 hex of sha256(uid)>`.
+    pub container_name: String,
+}
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub struct Look<'a> {
+    pub key: &'a SessionKey,
+    /// n, if recorded: chooses among several containers of the session.
+    pub attempt: Option<i32>,
+    /// The recorded engine; another one that answers is Unknown(EngineMismatch).
+    pub engine: Option<&'a EngineId>,
+    /// Ask the game whether it is ready (started or joined, the answer so far is returned). False once ready is recorded.
+    pub probe: bool,
+}
+
+/// "Look again", for one session or for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// uid of the session.
+    Session(String),
+    /// Something was missed, or the engine came or went.
+    All,
+}
+
+/// How an effect went through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It was so already (304, 404 on removal, 409 on a kill of an exited container), or the name exists (409 on create): look again.
+    Already,
+}
+
+/// How an effect did not go through. A timeout is an unknown, never a failure: the next look tells.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectError {
+    /// The runtime refused the content of a create (400, 422), in its words.
+    #[error("the runtime refused it: {0}")]
+    Refused(String),
+    /// No answer in time, or none at all: it may have happened.
+    #[error("no answer from the runtime: {0}")]
+    NoAnswer(String),
+    /// It answered that this cannot be done now.
+    #[error("the runtime failed: {0}")]
+    Failed(String),
+    /// The engine that answers is not the one that the write was meant for.
+    #[error("the engine is {found}, not {expected}")]
+    OtherEngine { expected: String, found: String },
+}
+
+impl EffectError {
+    /// Label for metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            EffectError::Refused(_) => "refused",
+            EffectError::NoAnswer(_) => "no_answer",
+            EffectError::Failed(_) => "failed",
+            EffectError::OtherEngine { .. } => "other_engine",
+        }
+    }
+}
+
+/// One container or volume found by a list, for the sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub namespace: String,
+    pub session: String,
+    pub uid: String,
+    pub kind: OwnedKind,
+    /// Container id, or volume name.
+    pub id: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnedKind {
+    Container { running: bool },
+    Storage,
+}
+
+/// A place where containers run.
+pub trait Runtime: Send + Sync + 'static {
+    /// The engine that answers now; None while none does. Answered from memory where that is fresh.
+    fn engine(&self) -> BoxFuture<'_, Option<Engine>>;
+
+    /// One live look.
+    fn look<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Seen>;
+
+    /// The image on the engine, the pull that runs for it, or how pulls of it failed.
+    fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Image>;
+
+    /// Host ports for a container of this session: its own earlier choice if free, else the next.
+    fn choose_ports(&self, key: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort>;
+
+    /// These host ports of the session clashed: do not choose them for 5 minutes.
+    fn shun_ports(&self, key: &SessionKey, ports: &[u16]);
+
+    /// Which storage of the session exists; `wanted` are volume names. None: cannot tell.
+    fn storage<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        wanted: &'a [String],
+    ) -> BoxFuture<'a, Option<StorageSeen>>;
+
+    /// One write, to the recorded engine and no other.
+    fn act<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        engine: &'a EngineId,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Outcome, EffectError>>;
+
+    /// Everything that carries our cluster and controller labels on the engine of now.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>>;
+
+    /// The stream of hints; taken once.
+    fn hints(self: Arc<Self>) -> BoxStream<'static, Hint>;
+
+    /// The session is gone: drop what is remembered of it.
+    fn forget(&self, uid: &str);
+}
+
+/// Terms are read where a container is seen; runtimes use this to parse their label.
+pub fn parse_terms(label: Option<&str>) -> Option<Terms> {
+    label.and_then(|text| serde_json::from_str(text).ok())
+}
