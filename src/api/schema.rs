@@ -72,13 +72,8 @@ fn finish_version(version: &mut Value) {
         described("string", "Version of the API: dillinger.dev/v1alpha1."),
     );
     root.insert("kind".into(), described("string", "Kind of the resource."));
-    root.insert(
-        "metadata".into(),
-        described(
-            "object",
-            "Name, namespace, labels and annotations, as on every resource of Kubernetes.",
-        ),
-    );
+    // The API server describes metadata itself and takes no other words for it.
+    root.insert("metadata".into(), json!({"type": "object"}));
     if let Some(resources) = root["spec"]["properties"].get_mut("resources") {
         for (list, cpu, memory) in [("limits", "1", "512Mi"), ("max", "4", "4Gi")] {
             if resources["properties"][list].get("default").is_some() {

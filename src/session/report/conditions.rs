@@ -193,6 +193,7 @@ fn not_started(ready: Reason, attempted: bool) -> (ConditionStatus, Reason) {
         | Reason::NotFinished
         | Reason::NotStalled
         | Reason::Abandoned
+        | Reason::Unreadable
         | Reason::StrayContainer => Reason::Creating,
     };
     (ConditionStatus::False, reason)
