@@ -43,13 +43,11 @@ pub(super) fn answered(case: &Case<'_>, c: &Container, answer: &Answer) -> Plan 
             )
         }
         Answer::NotAsked => {
-            let message = case.standing_message(Reason::WaitingForReady);
-            not_yet(
-                case,
-                c,
-                Reason::WaitingForReady,
-                message.unwrap_or_default(),
-            )
+            let message = case
+                .standing_message(Reason::WaitingForReady)
+                .unwrap_or_else(|| "not ready yet: it has not answered its probe".to_owned());
+            let reason = Reason::WaitingForReady;
+            not_yet(case, c, UNASKED_SHOWN_AFTER, reason, message)
         }
         Answer::CannotTell(words) => {
             let message = case
