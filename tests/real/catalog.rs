@@ -112,7 +112,8 @@ async fn a_game_that_breaks_stops_the_next_attempt_only_and_mends_by_another_edi
     play.stop().await;
     play.until_phase("Stopped").await;
     play.resume().await;
-    let broken = play.until_reason("Accepted", "GameInvalid").await;
+    let broken = play.until_reason("Ready", "GameInvalid").await;
+    assert!(is(&broken, "Accepted", ConditionStatus::False));
     assert!(is(&broken, "Stalled", ConditionStatus::True));
     assert!(why(&broken, "Accepted").1.contains("NO_SUCH_NAME"));
     scene.game(&testgame("arena")).await;

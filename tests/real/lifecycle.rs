@@ -1,41 +1,29 @@
 //! A session from its first line to its last: ready by the game's own answer, stopped, resumed with its world.
 
-use dillinger_runner::api::{ConditionStatus, FINALIZER, PortProtocol, keys};
+use dillinger_runner::api::{ConditionStatus, FINALIZER, Game, PortProtocol, keys};
 use kube::ResourceExt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::harness::play::{is, observed, phase_of, why};
 use crate::harness::{GameMaker, Scene, ask, session, testgame, until};
 
-fn wesnoth() -> GameMaker {
-    GameMaker::bare("wesnoth")
-        .image("dillinger/wesnothd:1.16")
-        .port("game", 15000, PortProtocol::TCP)
-        .readiness(json!({"exchange": {"port": "game", "sendHex": "00000000", "expect": "."}}))
-        .edit(|s| {
-            s.scratch = serde_json::from_value(json!([{"mountPath": "/tmp", "sizeLimit": "8Mi"}]))
-                .expect("scratch")
-        })
-}
-
-fn teeworlds() -> GameMaker {
-    GameMaker::bare("teeworlds")
-        .image("dillinger/teeworlds:0.7")
-        .args(&[
-            "sv_name $(NAME)",
-            "sv_map dm1",
-            "sv_register 0",
-            "sv_rcon_password s3cret",
-        ])
-        .parameter(json!({"name": "NAME", "default": "unnamed"}))
-        .port("game", 8303, PortProtocol::UDP)
-        .readiness(json!({"log": {"pattern": "server name is"}}))
+/// A Game as we ship it in `deploy/games`.
+fn sample(name: &str) -> GameMaker {
+    let file = format!("{}/deploy/games/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let game = serde_yaml::Deserializer::from_str(&text)
+        .filter_map(|document| Game::deserialize(document).ok())
+        .next();
+    GameMaker {
+        game: game.unwrap_or_else(|| panic!("{file} holds no Game")),
+    }
 }
 
 #[tokio::test]
 async fn wesnoth_is_ready_when_its_own_greeting_comes() {
     let (scene, controller) = Scene::with_controller("wesnoth").await;
-    scene.game(&wesnoth()).await;
+    scene.game(&sample("wesnoth")).await;
     let play = scene.session(&session("friday", "wesnoth")).await;
     let ready = play.until_ready().await;
     assert_eq!(phase_of(&ready), "Running");
@@ -48,7 +36,7 @@ async fn wesnoth_is_ready_when_its_own_greeting_comes() {
 #[tokio::test]
 async fn teeworlds_is_ready_when_it_says_so_and_answers_over_udp_with_its_parameter() {
     let (scene, controller) = Scene::with_controller("teeworlds").await;
-    scene.game(&teeworlds()).await;
+    scene.game(&sample("teeworlds")).await;
     let wish = session("friday", "teeworlds").parameter("NAME", "friday-night");
     let play = scene.session(&wish).await;
     play.until_ready().await;

@@ -141,7 +141,7 @@ async fn a_runtime_that_is_not_served_is_refused() {
         &scene,
         session("pods", "pods"),
         "RuntimeNotAllowed",
-        &["pods"],
+        &["Pod", "Docker"],
     )
     .await;
     scene.close(controller).await;

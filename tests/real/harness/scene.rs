@@ -220,8 +220,14 @@ impl Scene {
         assert!(containers.is_empty(), "containers are left: {containers:?}");
         let volumes = self.volumes().await;
         assert!(volumes.is_empty(), "volumes are left: {volumes:?}");
-        let taken: Vec<u16> = self.ports.clone().filter(|p| taken(*p)).collect();
-        assert!(taken.is_empty(), "host ports are still taken: {taken:?}");
+        // The engine's proxies end a moment after their container.
+        let mut left = Vec::new();
+        let free = poll(LIMIT, || {
+            left = self.ports.clone().filter(|p| taken(*p)).collect();
+            std::future::ready(left.is_empty().then_some(()))
+        })
+        .await;
+        assert!(free.is_some(), "host ports are still taken: {left:?}");
     }
 
     /// No test is under way: beside the marker nothing of ours may be left, whatever its labels.
