@@ -1,4 +1,5 @@
-//! What breaks the engine or the API server for everybody: run alone in a world of its own, one test at a time.
+//! What needs a world (DILLINGER_WORLD) for itself, one test at a time: it breaks the engine or the API server for
+//! everybody, or loads them so that nothing else would be answered in time.
 
 #[path = "../real/harness/mod.rs"]
 mod harness;
@@ -7,6 +8,7 @@ mod apiserver;
 mod clusters;
 mod engine_away;
 mod engine_replaced;
+mod many;
 mod start;
 
 use harness::World;

@@ -36,7 +36,7 @@ async fn without_the_definitions_at_its_start_it_waits_and_says_so() {
     let mut controller = scene.launch(&scene.options);
     until("it says what is missing", || async {
         let (code, text) = controller.admin("GET", "/readyz", "").await?;
-        (code != 200 && text.contains("dillinger.dev")).then_some(())
+        (code != 200 && text.contains("CustomResourceDefinition")).then_some(())
     })
     .await;
     assert!(controller.ended().is_none());

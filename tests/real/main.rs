@@ -12,7 +12,6 @@ mod ends;
 mod engine_sharing;
 mod kill;
 mod lifecycle;
-mod many;
 mod ports;
 mod refusals;
 mod standby;

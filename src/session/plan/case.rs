@@ -176,7 +176,7 @@ impl<'a> Case<'a> {
 
     /// A deadline acts only on a clock that can be trusted.
     pub fn is_due(&self, deadline: Timestamp) -> bool {
-        self.o.now >= deadline
+        self.o.limits.clock_trusted && self.o.now >= deadline
     }
 
     /// The soonest of these instants that is still to come, at most 10 minutes away.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use dillinger_runner::api::{ConditionStatus, keys};
 
+use crate::alone;
 use crate::harness::play::{cond, is};
 use crate::harness::{Scene, session, testgame, until};
 
 #[tokio::test]
 async fn fifty_at_once_are_ready_though_one_among_them_can_never_start() {
+    let _alone = alone().await;
     let mut scene = Scene::open("fifty").await;
     scene.widen_ports(60);
     let controller = scene.controller().await;
@@ -48,6 +50,7 @@ async fn fifty_at_once_are_ready_though_one_among_them_can_never_start() {
 
 #[tokio::test]
 async fn twenty_running_games_do_not_notice_that_the_controller_was_killed() {
+    let _alone = alone().await;
     let mut scene = Scene::open("twenty").await;
     scene.widen_ports(30);
     let mut controller = scene.controller().await;
