@@ -56,12 +56,13 @@ pub enum Reason {
     NotStalled,
     // Events only
     Abandoned,
+    Unreadable,
     StrayContainer,
 }
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Reason; 45] = [
+    pub const ALL: [Reason; 46] = [
         Reason::Accepted,
         Reason::GameNotFound,
         Reason::GameInvalid,
@@ -106,6 +107,7 @@ impl Reason {
         Reason::ContainerLost,
         Reason::NotStalled,
         Reason::Abandoned,
+        Reason::Unreadable,
         Reason::StrayContainer,
     ];
 
@@ -156,6 +158,7 @@ impl Reason {
             Reason::ContainerLost => "ContainerLost",
             Reason::NotStalled => "NotStalled",
             Reason::Abandoned => "Abandoned",
+            Reason::Unreadable => "Unreadable",
             Reason::StrayContainer => "StrayContainer",
         }
     }
