@@ -64,6 +64,7 @@ pub(crate) fn surroundings(contract: &Contract) -> (Observation, Engine) {
         session: Session {
             namespace: "arcade".into(),
             name: "friday".into(),
+            resource_version: "1".to_owned(),
             uid: "u-1".into(),
             generation: 1,
             user: contract.user_id.clone(),
