@@ -217,6 +217,8 @@ async fn take(runtime: &DockerRuntime, event: EventMessage) {
     if action == "die" || action == "destroy" {
         runtime.probes.end(&id);
         runtime.ports.ended(&id);
+        // A start that was already so (304) has no event of its own.
+        runtime.expected.remove(&id, "start");
     }
     let expected = runtime.expected.remove(&id, action);
     let uid = actor
