@@ -14,9 +14,9 @@ use crate::session::facts::EngineId;
 /// What stands in the Lease: seconds after its last change when others may take it.
 /// Failover after kill -9 = at most one [`POLL`] until a standby saw the last renewal + this + one call.
 pub const LEASE: Duration = Duration::from_secs(2);
-/// How long a renewal lets us act, counted from before it was sent. Half a second less than others wait:
-/// a write that we began is cut off before anybody else begins.
-pub const HOLD: Duration = Duration::from_millis(1500);
+/// How long a renewal lets us act, counted from before it was sent. Less than others wait: a write that we
+/// began is cut off before anybody else begins.
+pub const HOLD: Duration = Duration::from_millis(1800);
 /// How often the holder renews: two renewals may be lost before the claim lapses.
 pub const RENEW: Duration = Duration::from_millis(500);
 /// How often a standby looks.
@@ -91,8 +91,7 @@ pub enum Claim {
     /// No engine answered since this process started, so there is no Lease to hold. Reports and the
     /// removal of a finalizer that guards nothing are compare-and-set, so two may do them; effects are not.
     NoEngine,
-    /// Everything, on this engine, until this instant. `term` counts how often this process began to lead:
-    /// a lapse that nobody saw shows in it.
+    /// Everything, on this engine, until this instant. `term` counts how often this process began to lead.
     Leading {
         engine: EngineId,
         until: Instant,

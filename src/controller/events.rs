@@ -11,13 +11,14 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
 use super::clock::Clock;
 use super::gate::{API_DEADLINE, Labelled};
+use super::patch::words;
 use crate::api::GameSession;
 use crate::session::plan::Event;
 use crate::telemetry::metrics::Metrics;
@@ -122,12 +123,15 @@ impl Sender {
             Err(_) => Some("no_answer"),
         };
         self.metrics.api_call("event", sent.elapsed(), failed);
-        match failed {
-            None => {
+        match answer {
+            Ok(Ok(_)) => {
                 self.metrics.events.inc();
             }
-            Some(reason) => {
-                tracing::debug!(reason, session = body.name_any(), "an Event was not taken");
+            Ok(Err(error)) => {
+                tracing::warn!(error = words(&error), "an Event was not taken");
+                self.metrics.events_dropped.inc();
+            }
+            Err(_) => {
                 self.metrics.events_dropped.inc();
             }
         }
@@ -140,8 +144,20 @@ fn key(regarding: &ObjectReference, event: &Event) -> u64 {
     hasher.finish()
 }
 
+/// As client-go names Events: the object's name and a number of its own, at most 253 characters.
+fn event_name(object: &str, said: u64) -> String {
+    let mut end = object.len().min(253 - 17);
+    while !object.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}.{said:016x}", object[..end].trim_end_matches(['.', '-']))
+}
+
 fn body(regarding: ObjectReference, event: Event, reporter: &str, now: MicroTime) -> v1::Event {
     let name = regarding.name.clone().unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    (key(&regarding, &event), now.0.as_nanosecond()).hash(&mut hasher);
+    let said = hasher.finish();
     let mut note = event.message;
     let mut end = note.len().min(LONGEST_NOTE);
     while !note.is_char_boundary(end) {
@@ -150,8 +166,7 @@ fn body(regarding: ObjectReference, event: Event, reporter: &str, now: MicroTime
     note.truncate(end);
     v1::Event {
         metadata: ObjectMeta {
-            // Names are cut to fit by the API server's own rule for generated names.
-            generate_name: Some(format!("{name}.")),
+            name: Some(event_name(&name, said)),
             namespace: regarding.namespace.clone(),
             ..ObjectMeta::default()
         },
@@ -239,6 +254,14 @@ mod tests {
             .note
             .unwrap();
         assert!(note.len() <= LONGEST_NOTE && note.chars().all(|c| c == 'ä'));
+    }
+
+    #[test]
+    fn the_name_of_an_event_is_legal_however_long_the_sessions_name_is() {
+        assert_eq!(event_name("friday", 1), "friday.0000000000000001");
+        let long = format!("{}-{}", "a".repeat(235), "b".repeat(20));
+        let name = event_name(&long, 1);
+        assert!(name.len() <= 253 && !name.contains("-."), "{name}");
     }
 
     #[tokio::test]

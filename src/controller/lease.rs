@@ -23,7 +23,7 @@ use crate::session::facts::{Engine, EngineId};
 use crate::telemetry::health::{Health, Part};
 
 /// Longest wait for one call about the Lease; less than the claim lasts.
-const CALL: Duration = Duration::from_millis(1000);
+const CALL: Duration = Duration::from_millis(1200);
 
 /// How often the keeper looks whether the engine answered for the first time.
 const FIRST_ANSWER: Duration = Duration::from_millis(20);
@@ -330,11 +330,25 @@ impl Keeper {
         }
     }
 
-    /// Publishes that we lead until then; a new term where we did not lead before.
+    /// Publishes that we lead until then; a new term where we did not before. A claim that lapsed for want of
+    /// an answer and was not taken meanwhile goes on: who was refused in between comes back by himself.
     fn lead(&self, engine: &EngineId, until: Instant) {
         let before = self.publish.borrow().clone();
-        let term = match &before {
-            Claim::Leading { term, .. } if before.leads(Instant::now()) == Some(engine) => *term,
+        let term = match before {
+            Claim::Leading {
+                engine: led,
+                until,
+                term,
+            } if led == *engine => {
+                let late = Instant::now().saturating_duration_since(until);
+                if !late.is_zero() {
+                    tracing::warn!(
+                        late_ms = late.as_millis() as u64,
+                        "the claim had lapsed, the API server was slow"
+                    );
+                }
+                term
+            }
             Claim::Leading { .. } | Claim::Standby | Claim::NoEngine => {
                 tracing::info!(engine = engine.0, "leading");
                 self.health
@@ -352,9 +366,9 @@ impl Keeper {
 
     /// Publishes that we do not lead, once.
     fn rest(&self, claim: Claim, words: &str) {
+        self.health.leads(words.to_owned());
         if *self.publish.borrow() != claim {
             tracing::info!(why = words, "not leading");
-            self.health.leads(words.to_owned());
             self.publish.send_replace(claim);
         }
     }

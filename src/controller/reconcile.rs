@@ -89,9 +89,8 @@ pub async fn reconcile(
     let began = Instant::now();
     let key = ObjectRef::from_obj(&*object);
     ctx.triggers.began(&key);
-    if !may_act(&ctx) {
-        // A new claim names every session again.
-        return Ok(Action::await_change());
+    if let Some(later) = not_now(&ctx) {
+        return Ok(later);
     }
     let uid = object.uid().unwrap_or_default();
     let run = AssertUnwindSafe(run(&ctx, &object, &uid)).catch_unwind();
@@ -139,9 +138,16 @@ pub fn never(_: Arc<Guarded<GameSession>>, error: &Infallible, _: Arc<Context>) 
     match *error {}
 }
 
-fn may_act(ctx: &Context) -> bool {
+/// Some: nothing may be decided now. A new term names every session again; a lapsed claim comes back, or
+/// is found to be another's.
+fn not_now(ctx: &Context) -> Option<Action> {
     let claim = ctx.claim.borrow();
-    *claim == Claim::NoEngine || claim.leads(Instant::now()).is_some()
+    match &*claim {
+        Claim::Standby => Some(Action::await_change()),
+        Claim::NoEngine => None,
+        Claim::Leading { .. } if claim.leads(Instant::now()).is_some() => None,
+        Claim::Leading { .. } => Some(Action::requeue(ctx.jitter.around(CLAIM_BACK, 0.1))),
+    }
 }
 
 async fn run(ctx: &Context, object: &Guarded<GameSession>, uid: &str) -> End {

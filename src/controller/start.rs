@@ -83,7 +83,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
         };
         let parts = setup.parts();
         let _ = ctx.set(parts.ctx.clone());
-        parts.run(stop).await;
+        parts.run(stop).await?;
     }
     end.cancel();
     served.await.context("the admin port failed")?;

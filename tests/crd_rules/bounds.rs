@@ -393,6 +393,7 @@ async fn the_objects_that_the_trials_begin_with_are_accepted() {
         "a session",
         &server.try_create(Kind::Session, &session).await,
     );
+    server.end().await;
 }
 
 #[tokio::test]
@@ -400,6 +401,7 @@ async fn every_bound_of_a_game_accepts_its_edge_and_refuses_what_is_past_it() {
     let server = Server::with_namespace("rules-bounds-games").await;
     let (accepted, refused) = try_bounds(&server, Kind::Game).await;
     println!("games: {accepted} accepted, {refused} refused");
+    server.end().await;
 }
 
 #[tokio::test]
@@ -410,6 +412,7 @@ async fn every_bound_of_a_session_accepts_its_edge_and_refuses_what_is_past_it()
         .await;
     let (accepted, refused) = try_bounds(&server, Kind::Session).await;
     println!("sessions: {accepted} accepted, {refused} refused");
+    server.end().await;
 }
 
 #[tokio::test]
@@ -476,6 +479,7 @@ async fn defaults_are_filled_in_by_the_api_server() {
     let ours: dillinger_runner::api::GameSession = serde_json::from_value(session).unwrap();
     let theirs: dillinger_runner::api::GameSession = serde_json::from_value(made).unwrap();
     assert_eq!(ours.spec, theirs.spec);
+    server.end().await;
 }
 
 #[tokio::test]
@@ -492,4 +496,5 @@ async fn what_the_api_server_calls_a_quantity_is_read_as_the_same_quantity() {
         let read = Quantity(text.to_owned()).bytes();
         assert_eq!(accepted, read.is_ok(), "{text:?}: {read:?}");
     }
+    server.end().await;
 }

@@ -455,6 +455,7 @@ async fn every_rule_accepts_and_refuses_what_it_says() {
         in_the_schema(false),
         "rules without a trial, or trials without a rule"
     );
+    server.end().await;
 }
 
 /// The refusal stands at the schema's own place.
@@ -529,4 +530,5 @@ async fn every_quantity_is_above_zero_as_an_integer_or_as_a_text() {
         .filter(|(_, _, message)| message == ABOVE_ZERO)
         .count();
     assert_eq!(tried, rules);
+    server.end().await;
 }

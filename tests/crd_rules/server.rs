@@ -123,6 +123,14 @@ impl Server {
         made["metadata"]["name"].as_str().unwrap().to_owned()
     }
 
+    /// Removes the namespace with all that is in it; the API server goes on with it by itself.
+    pub async fn end(self) {
+        let uri = format!("/api/v1/namespaces/{}", self.namespace);
+        self.send("DELETE", &uri, &json!({}))
+            .await
+            .expect("the namespace of this test");
+    }
+
     fn collection(&self, kind: Kind) -> String {
         format!(
             "/apis/dillinger.dev/v1alpha1/namespaces/{}/{}",

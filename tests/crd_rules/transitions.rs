@@ -205,6 +205,7 @@ async fn what_cannot_be_changed_is_refused_with_its_words() {
         transition_rules(),
         "rules without a trial, or trials without a rule"
     );
+    server.end().await;
 }
 
 #[tokio::test]
@@ -226,6 +227,7 @@ async fn what_is_not_immutable_can_be_changed_while_the_session_lives() {
             .await;
         assert_accepted(&change.to_string(), &answer);
     }
+    server.end().await;
 }
 
 #[tokio::test]
@@ -244,6 +246,7 @@ async fn status_cannot_be_written_with_the_spec_nor_the_spec_with_the_status() {
         .await;
     assert_eq!(by_status["spec"]["backoffLimit"], 7);
     assert_eq!(by_status["status"]["phase"], "Running");
+    server.end().await;
 }
 
 #[tokio::test]
@@ -254,4 +257,5 @@ async fn the_definitions_are_applied_again_without_a_warning() {
         let warnings = server.apply_definition(&name, &crd).await;
         assert_eq!(warnings, Vec::<String>::new(), "{name}");
     }
+    server.end().await;
 }

@@ -3,6 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::session::container;
+use crate::session::facts::{Engine, EngineId, Facts};
+use crate::session::observation::{Image, Limits, Memo, Observation, Owner, Session, StorageSeen};
+use crate::session::ports::ChosenPorts;
+use crate::session::seen::Seen;
 
 mod refusals;
 
@@ -48,7 +53,58 @@ fn merge(into: &mut Value, change: Value) {
     }
 }
 
-fn resolved(session_change: Value, game_change: Value) -> Result<Contract, Refusal> {
+/// A session `friday` of the user, with this contract, and the engine that it is for.
+pub(crate) fn surroundings(contract: &Contract) -> (Observation, Engine) {
+    let engine = Engine {
+        id: EngineId("e-1".into()),
+        name: None,
+    };
+    let o = Observation {
+        now: "2026-01-02T03:04:05Z".parse().unwrap(),
+        session: Session {
+            namespace: "arcade".into(),
+            name: "friday".into(),
+            resource_version: "1".to_owned(),
+            uid: "u-1".into(),
+            generation: 1,
+            user: contract.user_id.clone(),
+            game: contract.game.clone(),
+            runtime: None,
+            deleted: false,
+            finalizer: true,
+            desired: crate::api::DesiredState::Running,
+            restart_policy: crate::api::RestartPolicy::Never,
+            backoff_limit: 3,
+            start_deadline_seconds: None,
+            active_deadline_seconds: None,
+            grace_seconds: None,
+            ttl_seconds: None,
+            abandon_engine: None,
+            container_name: container::name("friday", "u-1"),
+        },
+        facts: Facts::default(),
+        status: crate::api::GameSessionStatus::default(),
+        seen: Seen::Absent,
+        contract: Ok(contract.clone()),
+        image: Image::Unchecked,
+        ports: Ok(ChosenPorts::default()),
+        storage: StorageSeen::default(),
+        memo: Memo::default(),
+        engine: None,
+        owner: Owner {
+            cluster: "c-1".into(),
+            controller: "dillinger-runner".into(),
+        },
+        limits: Limits {
+            provision_deadline_seconds: 3600,
+            clock_trusted: true,
+            process_started: "2026-01-02T03:04:05Z".parse().unwrap(),
+        },
+    };
+    (o, engine)
+}
+
+pub(crate) fn resolved(session_change: Value, game_change: Value) -> Result<Contract, Refusal> {
     resolve(
         &session(session_change),
         Some(&game(game_change)),
