@@ -162,6 +162,10 @@ fn from_entry(
 }
 
 /// Runs `<helper> get`; None where it knows nothing of the registry.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "std has no wait with a limit; this thread is there to block"
+)]
 fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, CredentialsError> {
     let failed = |why: String| CredentialsError::Helper {
         helper: helper.to_owned(),
