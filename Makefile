@@ -21,8 +21,8 @@ fmt: ## format the sources
 	@cargo fmt
 	@gofmt -w deploy/local tests/games
 
-crds: ## write crds/ from the types
-	@tests/write-crds
+crds: ## write what is generated from the types: crds/, docs/api.md
+	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
 
 world: ## a shell in a throw-away world: its own engine and cluster (as root)
 	@tests/world --all-images --shell

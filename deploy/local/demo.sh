@@ -17,7 +17,7 @@ lock_state() {
 kc() {
   local kubectl=kubectl
   [ "$(remembered cluster)" = current ] || kubectl=$plane/bin/kubectl
-  "$kubectl" --kubeconfig "$(kubeconfig)" --request-timeout=20s "$@"
+  "$kubectl" --kubeconfig "$(kubeconfig)" --cache-dir "$STATE/kube-cache" --request-timeout=20s "$@"
 }
 # kubeconfig: of our control plane, or what the current context was when make demo first ran: another one later must not receive our calls.
 kubeconfig() { if [ "$(remembered cluster)" = current ]; then echo "$STATE/current.kubeconfig"; else echo "$plane/kubeconfig"; fi; }

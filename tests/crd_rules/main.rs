@@ -5,6 +5,7 @@
 
 mod bounds;
 mod objects;
+mod rule_table;
 mod rules;
 mod schema;
 mod server;
