@@ -12,7 +12,7 @@ pub mod clock;
 pub mod context;
 pub mod diff;
 pub mod events;
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 pub mod failpoints;
 pub mod gate;
 pub mod guard;

@@ -154,12 +154,12 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(super::failpoints::Failpoints::from_environment()?)
 }
 
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(debug_assertions))]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(None)
 }

@@ -16,4 +16,5 @@ mod ports;
 mod refusals;
 mod standby;
 mod start_failures;
+mod sweep;
 mod writes;
