@@ -11,6 +11,7 @@ mod deletion;
 mod ends;
 mod engine_sharing;
 mod kill;
+mod kubectl;
 mod lifecycle;
 mod ports;
 mod refusals;
