@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dillinger_runner::api::{PortPolicy, PortProtocol, Readiness, keys};
+use dillinger_runner::controller::clock::Clock;
 use dillinger_runner::runtime::docker::{DockerConfig, DockerRuntime};
 use dillinger_runner::runtime::{EffectError, Look, Outcome, Runtime, SessionKey};
 use dillinger_runner::session::container::{ContainerSpec, Published, Transport, Volume};
@@ -69,6 +70,7 @@ pub fn config() -> DockerConfig {
         advertise_address: "play.example".into(),
         port_range: 7000..=7999,
         credentials: None,
+        clock: Clock::system(),
     }
 }
 

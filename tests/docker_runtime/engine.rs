@@ -268,3 +268,40 @@ async fn ports_of_live_containers_are_taken_and_free_again_at_their_end() {
     .await;
     assert_eq!(chosen.0["game"], *range.start());
 }
+
+/// A TCP address that leads to the world's engine.
+async fn over_tcp() -> String {
+    let socket = crate::bed::host().trim_start_matches("unix://").to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let socket = socket.clone();
+            tokio::spawn(async move {
+                let mut engine = tokio::net::UnixStream::connect(socket)
+                    .await
+                    .expect("the engine");
+                // Either end may hang up.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
+            });
+        }
+    });
+    format!("tcp://{address}")
+}
+
+#[tokio::test]
+async fn an_engine_over_tcp_serves_as_well() {
+    let runtime = DockerRuntime::new(DockerConfig {
+        host: Some(over_tcp().await),
+        ..config()
+    });
+    let mut hints = Arc::clone(&runtime).hints();
+    assert_eq!(hints.next().await, Some(Hint::All));
+    let bed = Bed::on(runtime, "tcp", shared().await).await;
+    let id = bed.start().await;
+    bed.ready().await;
+    bed.done(Effect::Kill(id)).await;
+    bed.ended().await;
+}

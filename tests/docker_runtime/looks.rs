@@ -45,6 +45,15 @@ async fn a_container_that_was_paused_by_hand_is_paused() {
 }
 
 #[tokio::test]
+async fn a_paused_game_can_be_killed() {
+    let bed = Bed::new("pausekill").await;
+    let id = bed.start().await;
+    docker(&["pause", &id.0]).await;
+    bed.done(Effect::Kill(id)).await;
+    assert_eq!(bed.ended().await.code, Some(137));
+}
+
+#[tokio::test]
 async fn a_container_that_was_removed_by_hand_is_absent() {
     let bed = Bed::new("removed").await;
     let id = bed.start().await;

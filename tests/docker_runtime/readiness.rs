@@ -131,17 +131,25 @@ async fn http_is_ready_with_its_status() {
     let bed = Bed::new("http").await.ready_when(http).args(&[
         "--http",
         "7777",
+        "--udp",
+        "7777",
         "--listen-early",
-        "--ready-after",
-        "1500ms",
+        "--never-ready",
     ]);
     bed.start().await;
     bed.until_seen("it answers 503", |seen| match seen {
         Seen::Running(_, Answer::NotReady(why)) if why.contains("503") => Some(()),
-        Seen::Running(_, Answer::Ready) => panic!("it answered 503 first"),
+        Seen::Running(_, Answer::Ready) => panic!("it answers 503"),
         _ => None,
     })
     .await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    socket
+        .send_to(b"ready", ("127.0.0.1", bed.port))
+        .await
+        .expect("sent");
     bed.ready().await;
 }
 
