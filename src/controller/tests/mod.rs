@@ -452,3 +452,43 @@ async fn a_create_that_is_refused_for_its_content_finishes_the_session_with_the_
     assert_eq!(world.runtime.made(), 0);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_the_clocks_disagree_no_deadline_acts_and_nothing_spins() {
+    let world = World::new();
+    world.api.date("Thu, 01 Jan 2026 01:00:00 GMT");
+    let running = world.controller("a");
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"] = json!({
+            "gameRef": {"name": "wesnoth"}, "user": "alice", "activeDeadlineSeconds": 60,
+        });
+    });
+    world.phase("friday", "Running").await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.status("friday")["phase"], "Running");
+    let looks = running.ctx.metrics.reconciles.get();
+    assert!(looks < 700, "{looks} looks in ten minutes");
+    world.api.date("Thu, 01 Jan 2026 00:10:10 GMT");
+    world.phase("friday", "TimedOut").await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_goes_after_two_looks_and_too_many_of_them_stay() {
+    let world = World::new();
+    world.runtime.orphans(2);
+    let running = world.controller("a");
+    tokio::time::sleep(Duration::from_secs(9 * 60)).await;
+    assert_eq!(world.runtime.acts(), [""; 0], "one look is not enough");
+    tokio::time::sleep(Duration::from_secs(6 * 60)).await;
+    assert_eq!(world.runtime.acts(), ["kill", "remove", "kill", "remove"]);
+    world.runtime.orphans(60);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(
+        world.runtime.acts().len(),
+        4,
+        "so many at once point to something else"
+    );
+    assert_eq!(running.ctx.metrics.sweep_stopped.get(), 1);
+    running.stop().await;
+}
