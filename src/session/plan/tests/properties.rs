@@ -112,14 +112,18 @@ fn details() -> impl Strategy<Value = Details> {
         prop::option::of(0..3),
         any::<bool>(),
         prop::option::of(0..40_i64),
+        prop::option::of(0..8_000_i64),
     )
-        .prop_map(|(signalled, refused, pulled, confirmed, doubt)| Memo {
-            signalled,
-            refused: refused.map(|n| (n, "bad request".to_owned())),
-            pulled,
-            confirmed: confirmed.then(|| RESOURCE_VERSION.to_owned()),
-            doubt_since: doubt.map(ago),
-        });
+        .prop_map(
+            |(signalled, refused, pulled, confirmed, doubt, able)| Memo {
+                signalled,
+                refused: refused.map(|n| (n, "bad request".to_owned())),
+                pulled,
+                confirmed: confirmed.then(|| RESOURCE_VERSION.to_owned()),
+                doubt_since: doubt.map(ago),
+                able_since: able.map(ago),
+            },
+        );
     (
         images,
         policies,
