@@ -26,66 +26,87 @@ async fn whole_life(scene: &Scene) {
     play.until_gone().await;
 }
 
+/// Up, an end of its own, and the TTL.
+async fn short_life(scene: &Scene) {
+    let game = GameMaker::bare("arena").args(&["--exit-after", "2s"]);
+    scene.game(&game).await;
+    let play = scene.session(&session("friday", "arena").ttl(1)).await;
+    play.until_gone().await;
+}
+
+#[derive(Clone, Copy)]
+enum Life {
+    /// Up, stop, deletion.
+    Whole,
+    /// Up, natural end, TTL.
+    Short,
+}
+
+async fn live(scene: &Scene, life: Life) {
+    match life {
+        Life::Whole => whole_life(scene).await,
+        Life::Short => short_life(scene).await,
+    }
+}
+
 /// The writes of an undisturbed life, as the gate numbers them.
-async fn writes_of_a_life(name: &str) -> Vec<String> {
+async fn writes_of(life: Life, name: &str) -> Vec<String> {
     let scene = Scene::open(name).await;
-    let count = scene
-        .world
-        .folder
-        .join(format!("log/{}.count", scene.namespace));
+    let file = format!("log/{}.count", scene.namespace);
+    let count = scene.world.folder.join(file);
     let file = count.to_str().expect("a plain path");
     let options = scene.options.clone().env("DILLINGER_FAILPOINT_COUNT", file);
     let controller = scene.controller_with(&options).await;
-    whole_life(&scene).await;
+    live(&scene, life).await;
     let text = std::fs::read_to_string(&count).expect("the controller counts its writes");
     scene.close(controller).await;
     text.lines().map(str::to_owned).collect()
 }
 
 /// One life with a death at the n-th write.
-async fn dies_at(n: usize, point: &str) {
+async fn dies_at(life: Life, n: usize, point: &str) {
     let scene = Scene::open(&format!("sweep-{point}-{n}")).await;
     let label = format!("{}={}", keys::NAMESPACE, scene.namespace);
     let events = scene.engine.watch(&label).await;
-    let dying = scene
-        .options
-        .clone()
-        .env("DILLINGER_FAILPOINT", &format!("{n}:{point}"));
+    let failpoint = format!("{n}:{point}");
+    let dying = scene.options.clone().env("DILLINGER_FAILPOINT", &failpoint);
     let mut first = scene.controller_with(&dying).await;
     let next = async {
         let ended = first.until_ended().await;
         assert!(!ended.success(), "it was to die, not to end");
-        assert!(
-            first.log_text().contains("failpoint reached"),
-            "{}",
-            first.tail(20)
-        );
+        let log = first.log_text();
+        assert!(log.contains("failpoint reached"), "{}", first.tail(20));
         Controller::start(&scene.world, &scene.options).await
     };
-    let (next, ()) = tokio::join!(next, whole_life(&scene));
-    assert_eq!(
-        events.count("create"),
-        1,
-        "created twice after a death {point} write {n}"
-    );
-    assert_eq!(
-        events.count("start"),
-        1,
-        "started twice after a death {point} write {n}"
-    );
-    assert_eq!(events.count("destroy"), 1);
+    let (next, ()) = tokio::join!(next, live(&scene, life));
+    let counts = ["create", "start", "destroy"].map(|action| events.count(action));
+    assert_eq!(counts, [1, 1, 1], "after a death {point} write {n}");
     drop(first);
     scene.close(next).await;
 }
 
 async fn dies_at_each(point: &str) {
-    let writes = writes_of_a_life(&format!("count-{point}")).await;
+    let whole = writes_of(Life::Whole, &format!("count-{point}")).await;
     assert!(
-        writes.len() >= 11,
-        "fewer writes than the table has: {writes:?}"
+        whole.len() >= 11,
+        "fewer writes than the table has: {whole:?}"
     );
-    for n in 1..=writes.len() {
-        dies_at(n, point).await;
+    for n in 1..=whole.len() {
+        dies_at(Life::Whole, n, point).await;
+    }
+    // Until Ready both lives are the same.
+    let short = writes_of(Life::Short, &format!("count-short-{point}")).await;
+    let ready = short
+        .iter()
+        .rposition(|w| w.ends_with("start"))
+        .expect("a start")
+        + 2;
+    assert!(
+        short.len() >= ready + 3,
+        "fewer writes than the table has: {short:?}"
+    );
+    for n in ready + 1..=short.len() {
+        dies_at(Life::Short, n, point).await;
     }
 }
 
