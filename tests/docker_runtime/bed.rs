@@ -1,13 +1,14 @@
 //! One session on the world's engine, and the words to speak about it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::ops::RangeInclusive;
 use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dillinger_runner::api::{PortPolicy, PortProtocol, Readiness, keys};
@@ -32,17 +33,26 @@ static ENGINE: RwLock<()> = RwLock::const_new(());
 
 pub enum Hold {
     Shared {
-        _guard: RwLockReadGuard<'static, ()>,
+        _guard: Arc<RwLockReadGuard<'static, ()>>,
     },
     Alone {
         _guard: RwLockWriteGuard<'static, ()>,
     },
 }
 
+thread_local! {
+    /// Each test has a thread of its own. A second hold would wait for who waits for the first.
+    static HELD: RefCell<Weak<RwLockReadGuard<'static, ()>>> = const { RefCell::new(Weak::new()) };
+}
+
 pub async fn shared() -> Hold {
-    Hold::Shared {
-        _guard: ENGINE.read().await,
-    }
+    let held = HELD.with_borrow(Weak::upgrade);
+    let guard = match held {
+        Some(guard) => guard,
+        None => Arc::new(ENGINE.read().await),
+    };
+    HELD.set(Arc::downgrade(&guard));
+    Hold::Shared { _guard: guard }
 }
 
 pub async fn alone() -> Hold {

@@ -130,8 +130,9 @@ async fn a_private_image_is_pulled_once_by_the_users_own_credentials() {
     .await;
     assert!(!words.contains(password), "{words}");
 
+    let folder = credentials("alice", password);
     let alice = DockerRuntime::new(DockerConfig {
-        credentials: Some(credentials("alice", password)),
+        credentials: Some(folder.clone()),
         ..config()
     });
     for name in ["one", "two", "three"] {
@@ -155,6 +156,7 @@ async fn a_private_image_is_pulled_once_by_the_users_own_credentials() {
         "one pull for three: {counts}"
     );
     ok("registry", &["stop"]).await;
+    std::fs::remove_dir_all(folder).expect("it was made");
     if had {
         docker(&["tag", image, "dillinger/example:1"]).await;
     }

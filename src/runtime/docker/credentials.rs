@@ -17,7 +17,7 @@ use serde::Deserialize;
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// A helper may ask a key ring; one that hangs must not hold a pull.
-const HELPER_LIMIT: Duration = Duration::from_secs(15);
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// Why credentials that the file promises could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +183,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, Creden
         // A helper that does not read its input answers by its exit code.
         let _ = stdin.write_all(registry.as_bytes());
     }
-    let until = Instant::now() + HELPER_LIMIT;
+    let until = Instant::now() + ANSWER_WITHIN;
     let status = loop {
         match child.try_wait().map_err(|e| failed(e.to_string()))? {
             Some(status) => break status,
@@ -192,7 +192,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, Creden
                 let _ = child.wait();
                 return Err(failed(format!(
                     "no answer within {} s",
-                    HELPER_LIMIT.as_secs()
+                    ANSWER_WITHIN.as_secs()
                 )));
             }
             None => std::thread::sleep(Duration::from_millis(10)),
@@ -232,11 +232,20 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, Creden
 mod tests {
     use super::*;
 
-    fn folder(name: &str, config: &str) -> std::path::PathBuf {
+    /// A credentials folder that goes with its test.
+    struct Folder(std::path::PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn folder(name: &str, config: &str) -> Folder {
         let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("config.json"), config).expect("a file");
-        folder
+        Folder(folder)
     }
 
     #[test]
@@ -262,19 +271,19 @@ mod tests {
             "entry",
             &format!(r#"{{"auths":{{"https://ghcr.io/v2/":{{"auth":"{auth}"}}}},"psFormat":"x"}}"#),
         );
-        let found = find(&folder, "ghcr.io/owner/game")
+        let found = find(&folder.0, "ghcr.io/owner/game")
             .expect("readable")
             .expect("an entry");
         assert_eq!(found.username.as_deref(), Some("alice"));
         assert_eq!(found.password.as_deref(), Some("pa:ss"));
         assert_eq!(found.serveraddress.as_deref(), Some("ghcr.io"));
-        assert_eq!(find(&folder, "owner/game").expect("readable"), None);
+        assert_eq!(find(&folder.0, "owner/game").expect("readable"), None);
     }
 
     #[test]
     fn an_empty_entry_is_no_entry() {
         let folder = folder("empty", r#"{"auths":{"ghcr.io":{}}}"#);
-        assert_eq!(find(&folder, "ghcr.io/a/b").expect("readable"), None);
+        assert_eq!(find(&folder.0, "ghcr.io/a/b").expect("readable"), None);
     }
 
     #[test]
@@ -284,7 +293,7 @@ mod tests {
             "broken",
             &format!(r#"{{"auths":{{"ghcr.io":{{"auth":"{auth}"}}}}}}"#),
         );
-        let error = find(&folder, "ghcr.io/a/b")
+        let error = find(&folder.0, "ghcr.io/a/b")
             .expect_err("broken")
             .to_string();
         assert!(
@@ -299,7 +308,7 @@ mod tests {
             "helper",
             r#"{"credHelpers":{"ghcr.io":"not-installed-anywhere"}}"#,
         );
-        let error = find(&folder, "ghcr.io/a/b")
+        let error = find(&folder.0, "ghcr.io/a/b")
             .expect_err("no such program")
             .to_string();
         assert!(
@@ -307,24 +316,25 @@ mod tests {
             "{error}"
         );
         assert_eq!(
-            find(&folder, "quay.io/a/b").expect("another registry"),
+            find(&folder.0, "quay.io/a/b").expect("another registry"),
             None
         );
     }
 
-    fn helper(name: &str, script: &str) -> String {
+    fn ask_script(name: &str, script: &str) -> Result<Option<DockerCredentials>, CredentialsError> {
         use std::os::unix::fs::PermissionsExt as _;
 
-        let path = folder(name, "{}").join("helper");
+        let folder = folder(name, "{}");
+        let path = folder.0.join("helper");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
-        path.to_str().expect("a path").to_owned()
+        ask(path.to_str().expect("a path"), "ghcr.io")
     }
 
     #[test]
     fn a_helper_is_asked_for_the_registry_on_its_standard_input() {
         let script = r#"echo "{\"ServerURL\":\"x\",\"Username\":\"$1\",\"Secret\":\"$(cat)\"}""#;
-        let found = ask(&helper("asks", script), "ghcr.io")
+        let found = ask_script("asks", script)
             .expect("it answers")
             .expect("it knows");
         assert_eq!(found.username.as_deref(), Some("get"));
@@ -334,7 +344,7 @@ mod tests {
     #[test]
     fn a_helpers_token_is_an_identity_token() {
         let script = r#"echo '{"ServerURL":"x","Username":"<token>","Secret":"t"}'"#;
-        let found = ask(&helper("token", script), "ghcr.io")
+        let found = ask_script("token", script)
             .expect("it answers")
             .expect("it knows");
         assert_eq!(
@@ -347,12 +357,12 @@ mod tests {
     fn a_helper_that_knows_nothing_is_no_failure_and_one_that_fails_is() {
         let script = "echo credentials not found in native keychain; exit 1";
         assert_eq!(
-            ask(&helper("knows-nothing", script), "ghcr.io").expect("no failure"),
+            ask_script("knows-nothing", script).expect("no failure"),
             None
         );
-        let error = ask(&helper("fails", "echo locked; exit 1"), "ghcr.io").expect_err("it fails");
+        let error = ask_script("fails", "echo locked; exit 1").expect_err("it fails");
         assert!(error.to_string().contains("locked"), "{error}");
-        let error = ask(&helper("babbles", "echo s3cret"), "ghcr.io").expect_err("no JSON");
+        let error = ask_script("babbles", "echo s3cret").expect_err("no JSON");
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }
