@@ -1,4 +1,4 @@
-//! Stops the process at the n-th write, for crash tests (cargo feature `failpoints`, never in a release).
+//! Stops the process at the n-th write, for crash tests: in builds with debug assertions, never in a release.
 //!
 //! `DILLINGER_FAILPOINT="<n>:<before|between|after>"` aborts there. `DILLINGER_FAILPOINT_COUNT=<file>` gets
 //! a line "<n> <write>" for each write that is about to be sent. Blocks for the file alone.

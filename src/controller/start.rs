@@ -15,7 +15,8 @@ use super::context::Context;
 use super::gate::Stops;
 use super::jitter::Jitter;
 use super::pulse;
-use super::run::{Setup, scrape};
+use super::run::Setup;
+use super::scrape::scrape;
 use crate::api::RuntimeKind;
 use crate::config::Config;
 use crate::runtime::docker::{DockerConfig, DockerRuntime};
@@ -154,12 +155,12 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(super::failpoints::Failpoints::from_environment()?)
 }
 
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(debug_assertions))]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(None)
 }

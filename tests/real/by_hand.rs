@@ -1,6 +1,6 @@
 //! What people do to containers by hand: remove, kill, stop, pause, rename; and strangers with our name.
 
-use dillinger_runner::api::{ConditionStatus, keys};
+use dillinger_runner::api::{ConditionStatus, FINALIZER, keys};
 use dillinger_runner::session::container;
 use serde_json::json;
 
@@ -253,5 +253,66 @@ async fn a_status_that_is_lost_is_found_again_from_the_running_container() {
         "adopted, not started a second time"
     );
     assert_eq!(again.status.and_then(|s| s.attempt), Some(0));
+    scene.close(controller).await;
+}
+
+#[tokio::test]
+async fn a_finalizer_taken_off_by_hand_is_put_on_again_while_something_of_ours_may_exist() {
+    let (scene, controller) = Scene::with_controller("finalizer").await;
+    scene.game(&testgame("arena")).await;
+    let play = scene.session(&session("friday", "arena")).await;
+    play.until_ready().await;
+    let id = play.container_id().await;
+    play.patch(json!({"metadata": {"finalizers": null}})).await;
+    play.until("has its finalizer again", |s| {
+        s.metadata.finalizers.as_deref() == Some(&[FINALIZER.to_owned()])
+    })
+    .await;
+    assert_eq!(play.container_id().await, id);
+    scene.close(controller).await;
+}
+
+#[tokio::test]
+async fn a_game_stopped_by_hand_in_order_has_ended_in_order() {
+    let (scene, controller) = Scene::with_controller("docker-stop").await;
+    scene.game(&testgame("arena")).await;
+    let play = scene.session(&session("friday", "arena")).await;
+    play.until_ready().await;
+    scene.engine.stop(&play.container_id().await).await;
+    // Exit code 0 after it was ready: nobody can tell it from a natural end.
+    play.until_finished("Completed").await;
+    scene.close(controller).await;
+}
+
+#[tokio::test]
+async fn a_wish_is_kept_though_a_person_stops_the_container_and_starts_it_again() {
+    let (scene, controller) = Scene::with_controller("docker-restart").await;
+    scene
+        .game(&testgame("arena").more_args(&["--term-code", "143"]))
+        .await;
+    let play = scene.session(&session("friday", "arena")).await;
+    play.until_ready().await;
+    let (status, answer) = scene
+        .engine
+        .call(
+            "POST",
+            &format!("/containers/{}/restart?t=5", play.container_id().await),
+            serde_json::Value::Null,
+        )
+        .await;
+    // Removed in between, or restarted: the engine may say either.
+    assert!(
+        status == 204 || status == 404 || status == 409 || status == 500,
+        "{status} {answer}"
+    );
+    play.until("answers again", |s| is(s, "Ready", ConditionStatus::True))
+        .await;
+    play.until_seen("one container runs", || async {
+        let all = play.containers().await;
+        (all.len() == 1 && all[0]["State"] == "running").then_some(())
+    })
+    .await;
+    assert_eq!(play.ask("ping").await, "pong:ping");
+    assert!(is(&play.now().await, "Finished", ConditionStatus::False));
     scene.close(controller).await;
 }

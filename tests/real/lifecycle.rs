@@ -353,3 +353,18 @@ async fn an_open_port_with_nothing_behind_it_is_not_ready() {
     }
     scene.close(controller).await;
 }
+
+#[tokio::test]
+async fn the_longest_name_that_a_session_may_have_is_short_enough_for_a_container() {
+    let (scene, controller) = Scene::with_controller("long-name").await;
+    scene.game(&testgame("arena")).await;
+    let name = "n".repeat(52);
+    let play = scene.session(&session(&name, "arena")).await;
+    play.until_ready().await;
+    let container = play.inspect().await;
+    let name = container["Name"].as_str().expect("a name").len() - "/".len();
+    assert!(name <= 63, "{name} characters");
+    play.stop().await;
+    play.until_phase("Stopped").await;
+    scene.close(controller).await;
+}

@@ -129,3 +129,35 @@ async fn a_frozen_leader_that_wakes_up_finds_that_it_leads_no_more() {
     assert!(is(&play.now().await, "Ready", ConditionStatus::True));
     scene.close(second).await;
 }
+
+#[tokio::test]
+async fn without_the_namespace_of_its_lease_it_waits_and_goes_on_when_that_is_there() {
+    let mut scene = Scene::open("late-lease").await;
+    let missing = format!("{}-leases", scene.namespace);
+    scene.options.lease_namespace = missing.clone();
+    let mut controller = scene.launch(&scene.options);
+    let play = {
+        scene.game(&testgame("arena")).await;
+        scene.session(&session("friday", "arena")).await
+    };
+    until("it says that it does not lead", || async {
+        let (code, _) = controller.admin("GET", "/readyz", "").await?;
+        (code != 200 && controller.log_text().contains("Lease")).then_some(())
+    })
+    .await;
+    assert!(
+        play.now().await.status.is_none(),
+        "it acted without a claim"
+    );
+    scene
+        .world
+        .kubectl(&["create", "namespace", &missing])
+        .await;
+    controller.until_ready().await;
+    play.until_ready().await;
+    let world = scene.world.clone();
+    scene.close(controller).await;
+    world
+        .kubectl(&["delete", "namespace", &missing, "--wait=false"])
+        .await;
+}

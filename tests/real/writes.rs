@@ -23,7 +23,7 @@ async fn a_cold_session_costs_three_writes_to_ready() {
     let audit = scene.audit();
     let play = scene.session(&session("friday", "arena")).await;
     play.until_ready().await;
-    assert_eq!(words(&audit.session_writes()), [STATUS, META, STATUS]);
+    assert_eq!(words(&audit.settled(3).await), [STATUS, META, STATUS]);
     assert_eq!(audit.conflicts(), 0);
     scene.close(controller).await;
 }
@@ -42,17 +42,13 @@ async fn a_requested_stop_costs_two_more_and_the_resume_two_again() {
     })
     .await;
     assert_eq!(
-        words(&audit.session_writes()),
+        words(&audit.settled(5).await),
         [STATUS, META, STATUS, STATUS, STATUS]
     );
     play.resume().await;
     play.until_ready().await;
-    assert_eq!(
-        audit.session_writes().len(),
-        7,
-        "{:?}",
-        audit.session_writes()
-    );
+    let writes = audit.settled(7).await;
+    assert_eq!(writes.len(), 7, "{writes:?}");
     assert_eq!(audit.conflicts(), 0);
     scene.close(controller).await;
 }
@@ -67,7 +63,7 @@ async fn an_end_by_deadline_and_ttl_costs_seven_in_all() {
         .await;
     play.until_gone().await;
     assert_eq!(
-        words(&audit.session_writes()),
+        words(&audit.settled(7).await),
         [
             STATUS,
             META,
@@ -107,7 +103,7 @@ async fn a_delete_while_running_costs_two_more() {
     play.delete().await;
     play.until_gone().await;
     assert_eq!(
-        words(&audit.session_writes()),
+        words(&audit.settled(5).await),
         [STATUS, META, STATUS, STATUS, META]
     );
     assert_eq!(audit.conflicts(), 0);
@@ -144,7 +140,7 @@ async fn a_game_that_takes_longer_to_be_ready_costs_one_report() {
     play.until_reason("Ready", "WaitingForReady").await;
     play.until_ready().await;
     assert_eq!(
-        words(&audit.session_writes()),
+        words(&audit.settled(4).await),
         [STATUS, META, STATUS, STATUS]
     );
     scene.close(controller).await;

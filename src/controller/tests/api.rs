@@ -33,6 +33,7 @@ struct State {
     events: Vec<Value>,
     gets: usize,
     faults: BTreeMap<usize, Fault>,
+    date: Option<&'static str>,
 }
 
 /// A copy is the same server.
@@ -58,6 +59,11 @@ impl FakeApi {
     /// The n-th write (from 1) of the controller is to go wrong.
     pub fn fault(&self, n: usize, fault: Fault) {
         self.state(|s| s.faults.insert(n, fault));
+    }
+
+    /// What the server says the time is.
+    pub fn date(&self, date: &'static str) {
+        self.state(|s| s.date = Some(date));
     }
 
     pub fn writes(&self) -> Vec<String> {
@@ -170,7 +176,9 @@ impl FakeApi {
 
     fn read(&self, path: &str, query: &str) -> Response<Reply> {
         if path == "/version" {
-            let date = "Thu, 01 Jan 2026 00:00:00 GMT";
+            let date = self
+                .state(|s| s.date)
+                .unwrap_or("Thu, 01 Jan 2026 00:00:00 GMT");
             let mut response = reply(StatusCode::OK, json!({}));
             response.headers_mut().insert("date", date.parse().unwrap());
             return response;

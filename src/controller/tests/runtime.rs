@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::api::{Endpoint, RuntimeKind};
-use crate::runtime::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
+use crate::runtime::{EffectError, Hint, Look, Outcome, Owned, OwnedKind, Runtime, SessionKey};
 use crate::session::container::ContainerSpec;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
@@ -29,6 +29,7 @@ struct State {
     /// A look at this session panics.
     panics: Option<String>,
     refuses: Option<String>,
+    orphans: Vec<Owned>,
     hints: Option<mpsc::UnboundedSender<Hint>>,
 }
 
@@ -88,6 +89,18 @@ impl FakeRuntime {
 
     pub fn refuse_creates(&self, words: &str) {
         self.with(|s| s.refuses = Some(words.to_owned()));
+    }
+
+    /// Containers of sessions that nobody knows.
+    pub fn orphans(&self, n: usize) {
+        let orphan = |n| Owned {
+            namespace: "games".to_owned(),
+            session: format!("lost-{n}"),
+            uid: format!("lost-uid-{n}"),
+            kind: OwnedKind::Container { running: true },
+            id: format!("lost-container-{n}"),
+        };
+        self.with(|s| s.orphans = (0..n).map(orphan).collect());
     }
 
     fn hint(&self, hint: Hint) {
@@ -240,7 +253,7 @@ impl Runtime for FakeRuntime {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
-        std::future::ready(Ok(Vec::new())).boxed()
+        std::future::ready(Ok(self.with(|s| s.orphans.clone()))).boxed()
     }
 
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint> {

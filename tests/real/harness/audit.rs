@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::wait::{LIMIT, poll};
+
 /// A place in the audit log, and whose requests count from there.
 #[derive(Clone, Debug)]
 pub struct Audit {
@@ -72,6 +74,18 @@ impl Audit {
             })
             .filter(|r| r.resource.starts_with("gamesessions"))
             .collect()
+    }
+
+    /// [`Audit::session_writes`] once there are at least `count`: a reply can be seen before its line is in the log.
+    pub async fn settled(&self, count: usize) -> Vec<Request> {
+        let enough = || async {
+            let writes = self.session_writes();
+            (writes.len() >= count).then_some(writes)
+        };
+        match poll(LIMIT, enough).await {
+            Some(writes) => writes,
+            None => panic!("fewer than {count} writes: {:?}", self.session_writes()),
+        }
     }
 
     pub fn conflicts(&self) -> usize {

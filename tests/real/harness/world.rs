@@ -107,11 +107,11 @@ impl World {
 
 /// A range of host ports that nobody else in this process got.
 pub fn own_ports(count: u16) -> std::ops::RangeInclusive<u16> {
-    // Below the kernel's ephemeral range, so that no client socket takes one by chance.
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    // Below the ports of a control plane (20000 on) and those of outgoing connections (32768 on).
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
     let first = NEXT.fetch_add(count, Ordering::Relaxed);
     assert!(
-        first + count < 32_768,
+        first + count < 20_000,
         "the tests of this process use up all host ports"
     );
     first..=first + count - 1
