@@ -298,6 +298,25 @@ async fn a_create_that_is_refused_for_its_content_finishes_the_session_with_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_create_that_keeps_failing_says_why_once_and_goes_on_when_it_can() {
+    let world = World::new();
+    let words = "no space left on device";
+    world.runtime.fail_creates(Some(words));
+    let running = world.controller("a");
+    world.session("friday");
+    tokio::time::sleep(Duration::from_secs(3600 / 2)).await;
+    let text = world.status("friday").to_string();
+    assert!(text.contains(words), "{text}");
+    assert_eq!(world.status("friday")["phase"], "Starting");
+    assert_eq!(world.api.writes().len(), 3, "P3, P4 and one report");
+    world.runtime.fail_creates(None);
+    world.phase("friday", "Running").await;
+    let text = world.status("friday").to_string();
+    assert!(!text.contains(words), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_orphan_goes_after_two_looks_and_too_many_of_them_stay() {
     let world = World::new();
     world.runtime.orphans(2);
