@@ -114,12 +114,16 @@ impl Keeper {
         }
         let Some(kept) = kept else { return POLL };
         if !self.elect {
+            self.health.there(Part::Lease);
             let until = Instant::now() + Duration::from_secs(86_400);
             self.lead(&kept.engine, until);
             return RENEW;
         }
         match self.keep(kept).await {
-            Ok(wait) => wait,
+            Ok(wait) => {
+                self.health.there(Part::Lease);
+                wait
+            }
             Err(LeaseError::Conflict) => {
                 kept.lease = None;
                 Duration::from_millis(10)
@@ -128,6 +132,10 @@ impl Keeper {
                 tracing::debug!(why, "the Lease could not be read or written");
                 kept.lease = None;
                 if kept.until.is_none_or(|until| until <= Instant::now()) {
+                    // A namespace that is not there, a right that is not given: a person must know.
+                    let place = self.leases.place(&kept.engine);
+                    let why = format!("the Lease {place} cannot be kept: {why}");
+                    self.health.missing(Part::Lease, why);
                     self.rest(Claim::Standby, "the Lease cannot be read or written");
                 }
                 POLL

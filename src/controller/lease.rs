@@ -80,6 +80,12 @@ impl Leases {
         bounded(self.api.get_opt(&lease_name(engine))).await
     }
 
+    /// `namespace/name` of the engine's Lease, for people.
+    pub(super) fn place(&self, engine: &EngineId) -> String {
+        let namespace = self.api.namespace().unwrap_or_default();
+        format!("{namespace}/{}", lease_name(engine))
+    }
+
     /// Writes our name, or clears it; compare-and-set by resourceVersion, a create where there is none.
     pub(super) async fn write(
         &self,

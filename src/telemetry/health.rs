@@ -10,10 +10,17 @@ pub enum Part {
     Sessions,
     Games,
     Engine,
+    Lease,
 }
 
 impl Part {
-    pub const ALL: [Part; 4] = [Part::ApiServer, Part::Sessions, Part::Games, Part::Engine];
+    pub const ALL: [Part; 5] = [
+        Part::ApiServer,
+        Part::Sessions,
+        Part::Games,
+        Part::Engine,
+        Part::Lease,
+    ];
 
     /// Label for metrics, logs and `/readyz`.
     pub fn as_str(self) -> &'static str {
@@ -22,6 +29,7 @@ impl Part {
             Part::Sessions => "gamesessions",
             Part::Games => "games",
             Part::Engine => "engine",
+            Part::Lease => "lease",
         }
     }
 }
