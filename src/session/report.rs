@@ -93,11 +93,6 @@ fn with_trouble<'a>(o: &Observation, plan: &Plan, says: &'a Says) -> Cow<'a, Say
     })
 }
 
-/// The condition of this type as it stands.
-pub fn standing<'a>(status: &'a GameSessionStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().flatten().find(|c| c.type_ == kind)
-}
-
 /// The phase of a finished session comes from its reason and never changes.
 fn phase(facts: &Facts, says: &Says) -> Phase {
     match &facts.finish {

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use api::FakeApi;
 use runtime::{FakeRuntime, KIND};
 
-use super::clock::Clock;
 use super::context::Context;
 use super::jitter::Jitter;
 use super::run::{Died, Setup};
+use crate::clock::Clock;
 use crate::session::observation::Owner;
 use crate::telemetry::health::Health;
 
