@@ -215,8 +215,11 @@ fn lean(mut session: GameSession) -> GameSession {
     session
 }
 
-/// The chain of causes, each once (kube repeats a source in its own text).
-pub fn words(error: &dyn std::error::Error) -> String {
+/// The chain of causes, each once (kube repeats a source in its own text). What the API server refused, in its words.
+pub fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+        return format!("{} ({} {})", status.message, status.code, status.reason);
+    }
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

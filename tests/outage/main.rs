@@ -11,7 +11,9 @@ mod engine_replaced;
 mod many;
 mod start;
 
+use dillinger_runner::api::keys;
 use harness::World;
+use harness::engine::text;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The world belongs to one test at a time, whatever the number of test threads; it begins whole.
@@ -24,6 +26,14 @@ async fn alone() -> MutexGuard<'static, ()> {
         use_data_root(&world, &first_data_root()).await;
     }
     world.run("engine", &["start"]).await;
+    // What a test that failed has left would make each one after it fail too.
+    let engine = world.engine();
+    for container in engine.containers(&[keys::UID]).await {
+        engine.remove(&text(&container["Id"])).await;
+    }
+    for volume in engine.volumes(&[keys::UID]).await {
+        engine.remove_volume(&text(&volume["Name"])).await;
+    }
     guard
 }
 
