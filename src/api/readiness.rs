@@ -35,7 +35,7 @@ pub struct Readiness {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<ExecProbe>,
 
-    /// Ready once the game answers a message as expected, over the port's own protocol (TCPUDP: TCP).
+    /// Ready once the game answers a message as expected, over the port's own protocol (TCPUDP: UDP).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangeProbe>,
 }

@@ -270,3 +270,10 @@ pub struct Condition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
+
+impl GameSessionStatus {
+    /// The condition of this type as it stands.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().flatten().find(|c| c.type_ == kind)
+    }
+}

@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
-use super::clock::Clock;
 use super::gate::{API_DEADLINE, Labelled};
 use super::patch::words;
 use crate::api::GameSession;
+use crate::clock::Clock;
 use crate::session::plan::Event;
 use crate::telemetry::metrics::Metrics;
 

@@ -11,8 +11,8 @@ use kube::{Api, Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::claim::{self, Decision, LEASE, Observed, POLL, Record};
-use super::clock::Clock;
 use super::patch::words;
+use crate::clock::Clock;
 use crate::session::facts::EngineId;
 
 /// Longest wait for one call about the Lease; less than the claim lasts.

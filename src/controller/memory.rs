@@ -25,6 +25,8 @@ pub struct Remembered {
     pub attempt_at: Option<(i32, Instant)>,
     /// When the last report went out.
     pub reported: Option<Instant>,
+    /// How the last effect failed, in words; None: it went through.
+    failed: Option<String>,
     /// This session was said to be unreadable, in this version of it.
     pub unreadable: Option<String>,
 }
@@ -45,6 +47,24 @@ impl Memory {
     /// Changes what is remembered.
     pub fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         change(self.lock().entry(uid.to_owned()).or_default())
+    }
+
+    /// An effect failed, in these words. True: as the one before it did, and so it is to be told.
+    pub fn failed(&self, uid: &str, words: &str) -> bool {
+        self.change(uid, |known| {
+            let again = known.failed.as_deref() == Some(words);
+            known.failed = Some(words.to_owned());
+            known.memo.trouble = again.then(|| words.to_owned());
+            again
+        })
+    }
+
+    /// An effect went through.
+    pub fn went_through(&self, uid: &str) {
+        if let Some(known) = self.lock().get_mut(uid) {
+            known.failed = None;
+            known.memo.trouble = None;
+        }
     }
 
     /// The session is gone.

@@ -8,7 +8,6 @@ pub mod bucket;
 pub mod cache;
 pub mod claim;
 pub mod client;
-pub mod clock;
 pub mod context;
 pub mod diff;
 pub mod events;

@@ -13,9 +13,9 @@ use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{agrees, parse_date};
 use super::context::Context;
 use super::patch::words;
+use crate::clock::{agrees, parse_date};
 use crate::telemetry::health::{Health, Part};
 
 /// Between two questions while all is well, and while it is not.

@@ -10,7 +10,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{self, WatchAges};
-use super::clock::Clock;
 use super::context::Context;
 use super::gate::Stops;
 use super::jitter::Jitter;
@@ -18,6 +17,7 @@ use super::pulse;
 use super::run::Setup;
 use super::scrape::scrape;
 use crate::api::RuntimeKind;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::runtime::docker::{DockerConfig, DockerRuntime};
 use crate::session::observation::Owner;

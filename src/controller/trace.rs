@@ -10,7 +10,6 @@ use crate::session::facts::Facts;
 use crate::session::observation::Observation;
 use crate::session::plan::{Event, Row};
 use crate::session::reason::Reason;
-use crate::session::report;
 use crate::telemetry::metrics::ReasonLabel;
 
 /// Logs the change from one status to the next, if a person would see one.
@@ -30,7 +29,7 @@ pub fn changed(ctx: &Context, before: &GameSession, after: &GameSession, row: Ro
 }
 
 fn shown(status: &GameSessionStatus) -> (Option<&str>, Option<&str>, Option<i32>) {
-    let ready = report::standing(status, "Ready");
+    let ready = status.condition("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());
     (status.phase.as_deref(), reason, status.attempt)
 }

@@ -99,6 +99,8 @@ pub struct Memo {
     pub signalled: Option<i32>,
     /// The engine refused to create this attempt for its content, in its words.
     pub refused: Option<(i32, String)>,
+    /// What the runtime answers to the effect that is due, which failed so at least twice in a row.
+    pub trouble: Option<String>,
     /// The image was pulled for this attempt (policy Always).
     pub pulled: Option<i32>,
     /// A live GET of the session confirmed that it still says so (row A1), at this resourceVersion; good as long as

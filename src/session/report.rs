@@ -5,11 +5,13 @@
 
 mod conditions;
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::facts::{Facts, RecordedContainer, RecordedExit, Stop};
 use super::observation::Observation;
-use super::plan::{Phase, Plan, Report, Says, finish_phase};
+use super::plan::{Act, Phase, Plan, Report, Says, finish_phase};
 use crate::api::{
     Condition, ContainerStatus, Endpoint, EngineStatus, GameSessionStatus, GameStatus, LastExit,
     StopStatus,
@@ -24,11 +26,14 @@ pub fn status(o: &Observation, facts: &Facts, plan: &Plan) -> GameSessionStatus 
         None => &plan.report,
     };
     let (phase, conditions, generation) = match report {
-        Report::Says(says) => (
-            Some(phase(facts, says).as_str().to_owned()),
-            Some(conditions::conditions(o, facts, says)),
-            Some(o.session.generation),
-        ),
+        Report::Says(says) => {
+            let says = with_trouble(o, plan, says);
+            (
+                Some(phase(facts, &says).as_str().to_owned()),
+                Some(conditions::conditions(o, facts, &says)),
+                Some(o.session.generation),
+            )
+        }
         // Whoever is being deleted needs no note of which edit was seen last.
         Report::Unchanged if o.session.deleted => (
             o.status.phase.clone(),
@@ -73,9 +78,19 @@ pub fn status(o: &Observation, facts: &Facts, plan: &Plan) -> GameSessionStatus 
     }
 }
 
-/// The condition of this type as it stands.
-pub fn standing<'a>(status: &'a GameSessionStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().flatten().find(|c| c.type_ == kind)
+/// An effect that keeps failing is said to the user, whatever the row: nothing else would tell why it waits.
+fn with_trouble<'a>(o: &Observation, plan: &Plan, says: &'a Says) -> Cow<'a, Says> {
+    let (Act::Effect(_), Some(trouble)) = (&plan.act, &o.memo.trouble) else {
+        return Cow::Borrowed(says);
+    };
+    let message = match says.message.as_str() {
+        "" => trouble.clone(),
+        message => format!("{message}; {trouble}"),
+    };
+    Cow::Owned(Says {
+        message,
+        ..says.clone()
+    })
 }
 
 /// The phase of a finished session comes from its reason and never changes.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dillinger_runner::api::{PortPolicy, PortProtocol, Readiness, keys};
-use dillinger_runner::controller::clock::Clock;
+use dillinger_runner::clock::Clock;
 use dillinger_runner::runtime::docker::{DockerConfig, DockerRuntime};
 use dillinger_runner::runtime::{EffectError, Look, Outcome, Runtime, SessionKey};
 use dillinger_runner::session::container::{ContainerSpec, Published, Transport, Volume};

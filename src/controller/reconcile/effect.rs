@@ -6,13 +6,19 @@ use kube::ResourceExt;
 
 use super::super::context::session_key;
 use super::super::gate::{Stopped, Write};
+use super::super::patch::differs;
+use super::super::trace;
 use super::{End, Failure, Reconcile, Wait};
 use crate::api::RuntimeKind;
 use crate::runtime::{EffectError, Outcome, Runtime};
 use crate::session::facts::Engine;
 use crate::session::observation::Observation;
-use crate::session::plan::{Effect, Plan};
+use crate::session::plan::{Effect, Plan, plan};
+use crate::session::report;
 use crate::session::seen::{Made, Seen};
+
+/// Characters of the runtime's words that a message shows.
+const TOLD: usize = 512;
 
 impl Reconcile<'_> {
     pub(super) async fn effect(
@@ -50,6 +56,7 @@ impl Reconcile<'_> {
             .await;
         match passed {
             Ok(Outcome::Done | Outcome::Already) => {
+                self.ctx.memory.went_through(self.uid);
                 self.remember_effect(o, effect);
                 tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
@@ -59,10 +66,10 @@ impl Reconcile<'_> {
                 self.rest(o, plan, false).await
             }
             Err(Stopped::NotLeading) => Err(End::NotLeading),
-            Err(Stopped::NoAnswer) => Err(End::Failed(Failure {
-                reason: "no_answer",
-                words: format!("{}: no answer from the runtime in time", write.label()),
-            })),
+            Err(Stopped::NoAnswer) => {
+                let words = format!("{}: no answer from the runtime in time", write.label());
+                Err(self.failed(o, "no_answer", words).await)
+            }
             Err(Stopped::Failed(error)) => {
                 if let (Effect::Create(spec), EffectError::Refused(words)) = (effect, &error) {
                     let refused = Some((spec.attempt, words.clone()));
@@ -70,12 +77,38 @@ impl Reconcile<'_> {
                         .memory
                         .change(self.uid, |known| known.memo.refused = refused);
                 }
-                Err(End::Failed(Failure {
-                    reason: error.label(),
-                    words: format!("{}: {error}", write.label()),
-                }))
+                let words = format!("{}: {error}", write.label());
+                Err(self.failed(o, error.label(), words).await)
             }
         }
+    }
+
+    /// An effect did not go through. What fails twice in the same words is told to the user, and tried again.
+    async fn failed(&mut self, o: &Observation, reason: &'static str, words: String) -> End {
+        let told: String = words.chars().take(TOLD).collect();
+        if self.ctx.memory.failed(self.uid, &told) {
+            let mut o = o.clone();
+            o.memo.trouble = Some(told);
+            let plan = plan(&o);
+            let status = report::status(&o, &o.facts, &plan);
+            if differs(&self.session, &status) {
+                let write = self
+                    .ctx
+                    .sessions
+                    .status(&self.session, &status, Write::Report);
+                match write.await.and_then(|reply| match reply {
+                    Some(reply) => {
+                        trace::changed(self.ctx, &self.session, &reply, plan.row);
+                        self.keep(reply)
+                    }
+                    None => Ok(()),
+                }) {
+                    Ok(()) => {}
+                    Err(error) => tracing::debug!(uid = self.uid, %error, "not told"),
+                }
+            }
+        }
+        End::Failed(Failure { reason, words })
     }
 
     /// Where the session's effects go: the recorded engine, and no other.

@@ -127,7 +127,7 @@ impl Reconcile<'_> {
 
 /// The reason on the condition Ready, as it stands.
 fn shown_reason(o: &Observation) -> Option<&str> {
-    let ready = report::standing(&o.status, "Ready")?;
+    let ready = o.status.condition("Ready")?;
     Some(&ready.reason)
 }
 

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use api::FakeApi;
 use runtime::{FakeRuntime, KIND};
 
-use super::clock::Clock;
 use super::context::Context;
 use super::jitter::Jitter;
 use super::run::{Died, Setup};
+use crate::clock::Clock;
 use crate::session::observation::Owner;
 use crate::telemetry::health::Health;
 
@@ -294,6 +294,25 @@ async fn a_create_that_is_refused_for_its_content_finishes_the_session_with_the_
     );
     world.settle().await;
     assert_eq!(world.runtime.made(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_keeps_failing_says_why_once_and_goes_on_when_it_can() {
+    let world = World::new();
+    let words = "no space left on device";
+    world.runtime.fail_creates(Some(words));
+    let running = world.controller("a");
+    world.session("friday");
+    tokio::time::sleep(Duration::from_secs(3600 / 2)).await;
+    let text = world.status("friday").to_string();
+    assert!(text.contains(words), "{text}");
+    assert_eq!(world.status("friday")["phase"], "Starting");
+    assert_eq!(world.api.writes().len(), 3, "P3, P4 and one report");
+    world.runtime.fail_creates(None);
+    world.phase("friday", "Running").await;
+    let text = world.status("friday").to_string();
+    assert!(!text.contains(words), "{text}");
     running.stop().await;
 }
 

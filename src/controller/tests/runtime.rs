@@ -29,6 +29,7 @@ struct State {
     /// A look at this session panics.
     panics: Option<String>,
     refuses: Option<String>,
+    fails: Option<String>,
     orphans: Vec<Owned>,
     hints: Option<mpsc::UnboundedSender<Hint>>,
 }
@@ -91,6 +92,12 @@ impl FakeRuntime {
         self.with(|s| s.refuses = Some(words.to_owned()));
     }
 
+    /// Creates fail so until they are given nothing to say.
+    pub fn fail_creates(&self, words: Option<&str>) {
+        self.with(|s| s.fails = words.map(str::to_owned));
+        self.hint(Hint::All);
+    }
+
     /// Containers of sessions that nobody knows.
     pub fn orphans(&self, n: usize) {
         let orphan = |n| Owned {
@@ -144,6 +151,9 @@ impl FakeRuntime {
             Effect::Create(spec) => {
                 if let Some(words) = self.with(|s| s.refuses.clone()) {
                     return Err(EffectError::Refused(words));
+                }
+                if let Some(words) = self.with(|s| s.fails.clone()) {
+                    return Err(EffectError::Failed(words));
                 }
                 let made = self.with(|s| {
                     s.made += 1;

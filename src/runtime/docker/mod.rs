@@ -29,7 +29,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
-use crate::controller::clock::Clock;
+use crate::clock::Clock;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
 use crate::session::observation::{Image, Owner, StorageSeen};

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::client::{CallError, Client, LOOK, Lane};
 use super::credentials;
 use crate::api::ImagePullPolicy;
-use crate::controller::clock::Clock;
+use crate::clock::Clock;
 use crate::session::observation::Image;
 
 /// A pull whose stream says nothing for this long is over.

@@ -8,7 +8,6 @@ use crate::session::contract::Terms;
 use crate::session::facts::{Engine, Facts, Stop, StopReason, whole_second};
 use crate::session::observation::Observation;
 use crate::session::reason::Reason;
-use crate::session::report;
 use crate::session::seen::{Container, Seen};
 
 /// No plan looks again later than this.
@@ -201,7 +200,9 @@ impl<'a> Case<'a> {
     /// The message as it stands under this reason, so that details which change at every look
     /// do not make a write each time.
     pub fn standing_message(&self, reason: Reason) -> Option<String> {
-        report::standing(&self.o.status, "Ready")
+        self.o
+            .status
+            .condition("Ready")
             .filter(|ready| ready.reason == reason.as_str())
             .map(|ready| ready.message.clone())
             .filter(|message| !message.is_empty())
@@ -209,7 +210,10 @@ impl<'a> Case<'a> {
 
     /// A warning for a person, once for as long as the reason stands.
     pub fn warn_once(&self, reason: Reason, message: &str) -> Vec<Event> {
-        let told = report::standing(&self.o.status, "Ready")
+        let told = self
+            .o
+            .status
+            .condition("Ready")
             .is_some_and(|ready| ready.reason == reason.as_str());
         if told {
             Vec::new()

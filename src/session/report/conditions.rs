@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::standing;
 use crate::api::{Condition, ConditionStatus};
 use crate::session::contract::Contract;
 use crate::session::facts::Facts;
@@ -54,7 +53,7 @@ pub(super) fn conditions(o: &Observation, facts: &Facts, says: &Says) -> Vec<Con
 
 /// lastTransitionTime moves with the status alone.
 fn stamp(o: &Observation, kind: &str, said: &Said) -> Condition {
-    let standing = standing(&o.status, kind).filter(|c| c.status == said.status);
+    let standing = o.status.condition(kind).filter(|c| c.status == said.status);
     Condition {
         type_: kind.to_owned(),
         status: said.status,
@@ -117,7 +116,9 @@ fn image_ready(o: &Observation, says: &Says) -> Said {
             said(ConditionStatus::False, Reason::ImagePullFailed, message)
         }
         Image::Pulling(_) => said(ConditionStatus::False, Reason::PullingImage, ""),
-        Image::Unchecked | Image::Missing => standing(&o.status, "ImageReady")
+        Image::Unchecked | Image::Missing => o
+            .status
+            .condition("ImageReady")
             .and_then(|c| Some(said(c.status, c.reason.parse().ok()?, &c.message)))
             .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, "")),
     }

@@ -78,7 +78,7 @@ pub(in crate::session) fn check_conditions(
         assert_eq!(c.observed_generation, Some(o.session.generation));
         assert!(c.message.len() < 3000, "{c:?}");
     }
-    let is = |kind: &str| standing(status, kind).map(|c| c.status);
+    let is = |kind: &str| status.condition(kind).map(|c| c.status);
     let ready = is("Ready") == Some(True);
     if ready {
         let latch = facts.ready_time().is_some()
@@ -105,7 +105,7 @@ fn after(o: &Observation, row: Row) -> GameSessionStatus {
 }
 
 fn condition<'a>(status: &'a GameSessionStatus, kind: &str) -> &'a Condition {
-    standing(status, kind).expect("the condition")
+    status.condition(kind).expect("the condition")
 }
 
 fn word<'a>(status: &'a GameSessionStatus, kind: &str) -> (ConditionStatus, &'a str) {
