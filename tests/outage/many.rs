@@ -18,6 +18,7 @@ async fn fifty_at_once_are_ready_though_one_among_them_can_never_start() {
     scene
         .game(&testgame("broken").command(&["/no/such/program"]))
         .await;
+    let audit = scene.audit();
     let mut plays = Vec::new();
     for n in 0..50 {
         let game = if n == 7 { "broken" } else { "arena" };
@@ -35,6 +36,12 @@ async fn fifty_at_once_are_ready_though_one_among_them_can_never_start() {
     }
     let poison = plays[7].now().await;
     assert!(!is(&poison, "Ready", ConditionStatus::True));
+    assert_eq!(
+        audit.conflicts(),
+        0,
+        "of {} writes",
+        audit.session_writes().len()
+    );
     let mut addresses: Vec<String> = Vec::new();
     for (_, play) in plays.iter().enumerate().filter(|(n, _)| *n != 7) {
         addresses.push(play.address().await);
@@ -101,12 +108,20 @@ async fn twenty_running_games_do_not_notice_that_the_controller_was_killed() {
         assert!(is(&session, "Ready", ConditionStatus::True));
     }
     let of_last = last.container_id().await;
+    assert!(
+        events.count("start") == 1,
+        "the engine's events are seen at all"
+    );
     let touched: Vec<_> = events
         .actions()
         .into_iter()
         .filter(|(_, id)| *id != of_last)
         .collect();
     assert_eq!(touched, [], "engine writes after the restart");
+    assert!(
+        audit.settled(3).await.iter().any(|r| r.name == "last"),
+        "writes are seen at all"
+    );
     let written: Vec<_> = audit
         .session_writes()
         .into_iter()

@@ -17,6 +17,7 @@ async fn a_session_waits_for_a_game_that_is_missing_and_starts_when_it_comes() {
         "it may still come"
     );
     assert!(why(&waiting, "Accepted").1.contains("arena"));
+    play.until_event("GameNotFound").await;
     scene.game(&testgame("arena")).await;
     play.until_ready().await;
     scene.close(controller).await;

@@ -22,6 +22,7 @@ async fn a_start_that_hangs_ends_at_the_start_deadline() {
     assert!(status.start_time.is_none(), "it was never ready");
     let (_, message) = why(&done, "Finished");
     assert!(message.contains('2'), "the deadline is named: {message}");
+    play.until_event("StartDeadlineExceeded").await;
     scene.close(controller).await;
 }
 

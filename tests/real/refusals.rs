@@ -12,6 +12,7 @@ async fn refused(scene: &Scene, wish: SessionMaker, reason: &str, says: &[&str])
     assert!(is(&seen, "Accepted", ConditionStatus::False));
     assert_eq!(phase_of(&seen), "Pending");
     assert_eq!(why(&seen, "Ready").0, reason);
+    play.until_event(reason).await;
     let (_, message) = why(&seen, "Accepted");
     for word in says {
         assert!(message.contains(word), "{word:?} in {message:?}");

@@ -76,6 +76,7 @@ async fn a_memory_limit_that_the_engine_refuses_fails_at_once_with_its_words() {
     assert_eq!(phase_of(&done), "Failed");
     let (_, message) = why(&done, "Finished");
     assert!(message.to_lowercase().contains("memory"), "{message}");
+    play.until_event("StartFailed").await;
     assert!(play.containers().await.is_empty());
     scene.close(controller).await;
 }
