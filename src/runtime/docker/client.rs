@@ -98,24 +98,18 @@ impl From<Error> for CallError {
             Error::JsonDataError { message, .. } => CallError::Garbled(message),
             Error::JsonSerdeError { err } => CallError::Garbled(err.to_string()),
             // Everything else of bollard's open-ended list is about the connection or the request's making.
-            other => CallError::Unreachable(chain(&other)),
+            other => CallError::Unreachable(root_cause(&other)),
         }
     }
 }
 
-/// An error with its sources: hyper hides "connection refused" two levels down.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = inner.source();
+/// What an error comes down to: hyper hides "connection refused" two levels down, under words of its own making.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    cause.to_string()
 }
 
 /// Which bounded lane a call goes through.
@@ -181,7 +175,7 @@ impl Client {
         // bollard 0.21 sends no version in its paths, so the daemon's own default API answers:
         // the newest that both sides know, on every engine.
         let docker = Docker::connect_with_host(&self.host)
-            .map_err(|e| CallError::Unreachable(format!("{}: {}", self.host, chain(&e))))?
+            .map_err(|e| self.named(CallError::Unreachable(root_cause(&e))))?
             .with_timeout(Duration::from_secs(BOLLARD_SECONDS))
             .with_request_modifier(url_safe_auth);
         *slot = Some(docker.clone());
@@ -218,8 +212,18 @@ impl Client {
             call(docker).await
         };
         match tokio::time::timeout(limit, bounded).await {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => answer.map_err(|error| self.named(error.into())),
             Err(_) => Err(CallError::Timeout(limit)),
+        }
+    }
+
+    /// A connection that failed is named by its address: that is what a person checks first.
+    fn named(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Unreachable(why) => CallError::Unreachable(format!("{}: {why}", self.host)),
+            other @ (CallError::Timeout(_) | CallError::Answer { .. } | CallError::Garbled(_)) => {
+                other
+            }
         }
     }
 }
@@ -248,6 +252,19 @@ mod tests {
         assert!(
             error.to_string().contains("/nowhere/at/all.sock"),
             "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_is_named_by_its_address_and_cause_alone() {
+        let client = Client::new(Some("tcp://127.0.0.1:1"));
+        let error = client
+            .call(Lane::Look, LOOK, |d| async move { d.ping().await })
+            .await
+            .expect_err("nothing listens there");
+        assert_eq!(
+            error.to_string(),
+            "tcp://127.0.0.1:1: Connection refused (os error 111)"
         );
     }
 
