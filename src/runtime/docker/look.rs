@@ -94,7 +94,7 @@ impl DockerRuntime {
             if uid(&inspect) == Some(look.key.uid.as_str()) {
                 found.push(inspect);
             } else {
-                foreign = Some(stranger(&inspect, &look.key.container_name));
+                foreign = Some(stranger(&inspect));
             }
         }
         for id in ids {
@@ -313,17 +313,14 @@ fn uid(inspect: &ContainerInspectResponse) -> Option<&str> {
     parse::labels(inspect)?.get(keys::UID).map(String::as_str)
 }
 
-fn stranger(inspect: &ContainerInspectResponse, name: &str) -> String {
+fn stranger(inspect: &ContainerInspectResponse) -> String {
     let id = inspect.id.as_deref().unwrap_or_default();
     let image = inspect
         .config
         .as_ref()
         .and_then(|c| c.image.as_deref())
         .unwrap_or_default();
-    format!(
-        "container {} (image {image}) has the name {name} and is not this session's; rename or remove it",
-        short(id)
-    )
+    format!("container {}, image {image}", short(id))
 }
 
 /// As `docker ps` shows it.
