@@ -4,6 +4,15 @@
 //! security option: both runtimes drop everything, always.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::contract::{Contract, Piece, Text};
+use super::facts::Engine;
+use super::observation::Observation;
+use super::ports::{ChosenPorts, transports};
+use crate::api::keys;
 
 /// Everything that a runtime may vary in one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,4 +68,173 @@ pub struct Published {
     pub container_port: u16,
     pub host_port: u16,
     pub transport: Transport,
+}
+
+/// Longest name of a container: a DNS label.
+const LONGEST_NAME: usize = 63;
+
+/// Hex digits of the uid's hash in a name.
+const HASH_DIGITS: usize = 10;
+
+/// Name of a session's container on every runtime: `<session>-<first 10 hex of sha256(uid)>`, at most 63
+/// characters, never the attempt. A session's name has at most 52; a longer one is cut.
+pub fn name(session: &str, uid: &str) -> String {
+    let room = LONGEST_NAME - HASH_DIGITS - 1;
+    let mut end = session.len().min(room);
+    while !session.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}-{}", &session[..end], uid_hash(uid))
+}
+
+/// First 10 hex digits of the uid's sha256.
+fn uid_hash(uid: &str) -> String {
+    let mut hex = String::with_capacity(HASH_DIGITS);
+    for byte in Sha256::digest(uid.as_bytes()).iter().take(HASH_DIGITS / 2) {
+        write!(hex, "{byte:02x}").expect("writing to a String never fails");
+    }
+    hex
+}
+
+/// The names of the volumes that a contract needs, in the Game's order.
+pub fn volume_names(container: &str, contract: &Contract) -> Vec<String> {
+    contract
+        .storage
+        .iter()
+        .map(|storage| volume_name(container, &storage.name))
+        .collect()
+}
+
+fn volume_name(container: &str, storage: &str) -> String {
+    format!("{container}-{storage}")
+}
+
+/// The volumes that a contract needs, whether they exist or not.
+pub fn volumes(o: &Observation, contract: &Contract, engine: &Engine) -> Vec<Volume> {
+    contract
+        .storage
+        .iter()
+        .map(|storage| {
+            let mut labels = owner_labels(o, engine);
+            labels.insert(keys::STORAGE.to_owned(), storage.name.clone());
+            Volume {
+                name: volume_name(&o.session.container_name, &storage.name),
+                path: storage.path.clone(),
+                size_bytes: storage.size_bytes,
+                labels,
+            }
+        })
+        .collect()
+}
+
+/// What container and volumes of a session have in common: whose they are.
+fn owner_labels(o: &Observation, engine: &Engine) -> BTreeMap<String, String> {
+    [
+        (keys::CLUSTER, &o.owner.cluster),
+        (keys::CONTROLLER, &o.owner.controller),
+        (keys::ENGINE, &engine.id.0),
+        (keys::NAMESPACE, &o.session.namespace),
+        (keys::SESSION, &o.session.name),
+        (keys::UID, &o.session.uid),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.clone()))
+    .collect()
+}
+
+/// The container of one attempt. `ports` is the choice over this contract's ports: a port that has no
+/// number in it is not published and expands to nothing.
+pub fn spec(
+    o: &Observation,
+    contract: &Contract,
+    ports: &ChosenPorts,
+    engine: &Engine,
+    attempt: i32,
+) -> ContainerSpec {
+    let mut labels = owner_labels(o, engine);
+    let terms =
+        serde_json::to_string(&contract.terms).expect("terms are plain strings and numbers");
+    for (key, value) in [
+        (keys::ATTEMPT, attempt.to_string()),
+        (keys::GAME, contract.game.clone()),
+        (keys::CONTRACT, terms),
+        (keys::OLD_TYPE, "game-session".to_owned()),
+        (keys::OLD_GAME_ID, contract.game_id.clone()),
+        (keys::OLD_SESSION_ID, contract.session_id.clone()),
+        (keys::OLD_USER_ID, contract.user_id.clone()),
+        (keys::OLD_CREATED, o.now.to_string()),
+    ] {
+        labels.insert(key.to_owned(), value);
+    }
+    let expand = |text: &Text| filled(text, ports);
+    let mut env: Vec<(String, String)> = contract
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), expand(value)))
+        .collect();
+    for (name, value) in [
+        ("GAME_ID", &contract.game_id),
+        ("SESSION_ID", &contract.session_id),
+        ("USER_ID", &contract.user_id),
+    ] {
+        env.push((name.to_owned(), value.clone()));
+    }
+    ContainerSpec {
+        name: o.session.container_name.clone(),
+        attempt,
+        labels,
+        image: contract.image.clone(),
+        command: contract.command.iter().map(expand).collect(),
+        args: contract.args.iter().map(expand).collect(),
+        env,
+        user: contract.user,
+        group: contract.group,
+        read_only_root: contract.read_only_root,
+        init: contract.init,
+        cpu_millis: contract.cpu_millis,
+        memory_bytes: contract.memory_bytes,
+        scratch: contract
+            .scratch
+            .iter()
+            .map(|scratch| Scratch {
+                path: scratch.path.clone(),
+                size_bytes: scratch.size_bytes,
+            })
+            .collect(),
+        volumes: volumes(o, contract, engine),
+        ports: published(contract, ports),
+        grace_seconds: o
+            .session
+            .grace_seconds
+            .unwrap_or(contract.terms.termination_grace_period_seconds),
+    }
+}
+
+fn published(contract: &Contract, ports: &ChosenPorts) -> Vec<Published> {
+    contract
+        .terms
+        .ports
+        .iter()
+        .filter_map(|port| Some((port, *ports.0.get(&port.name)?)))
+        .flat_map(|(port, host_port)| {
+            transports(port.protocol)
+                .iter()
+                .map(move |transport| Published {
+                    name: port.name.clone(),
+                    container_port: port.container_port.unwrap_or(host_port),
+                    host_port,
+                    transport: *transport,
+                })
+        })
+        .collect()
+}
+
+fn filled(text: &Text, ports: &ChosenPorts) -> String {
+    text.0
+        .iter()
+        .map(|piece| match piece {
+            Piece::Literal(literal) => literal.clone(),
+            Piece::Port(name) => ports.0.get(name).map(u16::to_string).unwrap_or_default(),
+        })
+        .collect()
 }

@@ -44,6 +44,8 @@ pub struct Session {
     pub namespace: String,
     pub name: String,
     pub uid: String,
+    /// Of the copy that this observation was made from.
+    pub resource_version: String,
     pub generation: i64,
     pub user: String,
     pub game: String,
@@ -99,7 +101,8 @@ pub struct Memo {
     pub refused: Option<(i32, String)>,
     /// The image was pulled for this attempt (policy Always).
     pub pulled: Option<i32>,
-    /// A live GET of the session confirmed that it still says so (row A1), at this resourceVersion.
+    /// A live GET of the session confirmed that it still says so (row A1), at this resourceVersion; good as long as
+    /// the observation is made from that same version.
     pub confirmed: Option<String>,
     /// Since when the engine has been in doubt without a break.
     pub doubt_since: Option<Timestamp>,

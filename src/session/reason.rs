@@ -1,5 +1,7 @@
 //! Every reason in one enum: condition reason = Event reason = metric label = log field.
 
+use std::str::FromStr;
+
 /// One word that says why. `as_str` is the word that users see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -156,5 +158,52 @@ impl Reason {
             Reason::Abandoned => "Abandoned",
             Reason::StrayContainer => "StrayContainer",
         }
+    }
+}
+
+/// A text that is no reason of this version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a reason that this version knows")]
+pub struct UnknownReason(pub String);
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Reason::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or_else(|| UnknownReason(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_list_of_all_reasons_lacks_none_and_doubles_none() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?} stands in the wrong place");
+        }
+        // The last variant: one that is added behind it makes this line, and ALL, wrong.
+        assert_eq!(Reason::StrayContainer as usize + 1, Reason::ALL.len());
+    }
+
+    #[test]
+    fn every_reason_is_read_back_from_its_word() {
+        let words: BTreeSet<_> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_reason_is_named_in_the_error() {
+        let error = "Tired".parse::<Reason>().unwrap_err();
+        assert_eq!(error.to_string(), "\"Tired\" is not a reason that this version knows");
     }
 }

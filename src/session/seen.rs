@@ -58,8 +58,10 @@ pub enum Answer {
     Ready,
     /// It was asked and did not answer so. The text says what came instead.
     NotReady(String),
-    /// It could not be asked, or was not yet.
+    /// It was asked and the question itself failed (an exec that cannot run). The text says why.
     CannotTell(String),
+    /// The first question since this process looks at it has no answer yet. Never held against the game.
+    NotAsked,
 }
 
 /// One container of a session, on any runtime.
@@ -113,4 +115,104 @@ pub enum End {
     Failed,
     /// From outside: never Completed, never charged to the budget.
     Interrupted,
+}
+
+/// Exit code of a process whose runtime lost track of it.
+const RUNTIME_LOST_IT: i32 = 255;
+/// Exit codes of a process that SIGKILL or SIGTERM ended.
+const SIGNALLED: [i32; 2] = [137, 143];
+
+impl Exit {
+    /// Which of the three ways it was, for a container that nobody told to stop. (What was told to stop
+    /// ended cleanly, whatever the code; the plan knows that before it asks.)
+    pub fn end(&self) -> End {
+        if self.came_from_outside() {
+            End::Interrupted
+        } else if self.code == Some(0) {
+            End::Clean
+        } else {
+            End::Failed
+        }
+    }
+
+    fn came_from_outside(&self) -> bool {
+        let engine_went_down = match (self.finished, self.engine_started) {
+            (Some(finished), Some(started)) => finished <= started,
+            (None, _) | (_, None) => false,
+        };
+        let signalled = self.code.is_some_and(|code| SIGNALLED.contains(&code));
+        self.interrupted.is_some()
+            || engine_went_down
+            || self.code == Some(RUNTIME_LOST_IT)
+            || (signalled && !self.oom_killed)
+    }
+
+    /// Number of the signal that ended it, as the exit code tells.
+    pub fn signal(&self) -> Option<i32> {
+        const REAL_TIME_MAX: i32 = 64;
+        self.code
+            .filter(|code| (129..=128 + REAL_TIME_MAX).contains(code))
+            .map(|code| code - 128)
+    }
+}
+
+impl Seen {
+    /// The container that was seen, in whatever state.
+    pub fn container(&self) -> Option<&Container> {
+        match self {
+            Seen::Created(c, _) | Seen::Running(c, _) | Seen::Paused(c) | Seen::Exited(c, _) => {
+                Some(c)
+            }
+            Seen::Unknown(_) | Seen::Foreign(_) | Seen::Absent | Seen::Going => None,
+        }
+    }
+
+    /// Its process lives.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Seen::Running(..) | Seen::Paused(_) => true,
+            Seen::Unknown(_)
+            | Seen::Foreign(_)
+            | Seen::Absent
+            | Seen::Created(..)
+            | Seen::Going
+            | Seen::Exited(..) => false,
+        }
+    }
+}
+
+/// Makes one Seen of all that a look hit, of which there is seldom more than one.
+///
+/// A container whose attempt nobody recorded (`attempt` is n) comes first, the highest of them, so that
+/// it is adopted and n is true again. Then the others, the lowest attempt first: the plan clears
+/// the old ones pass by pass until one is left. One doubt makes the whole look a doubt.
+pub fn select(hits: Vec<Seen>, attempt: Option<i32>) -> Seen {
+    let mut containers = Vec::new();
+    let mut rest = Seen::Absent;
+    for hit in hits {
+        match hit {
+            Seen::Unknown(_) => return hit,
+            Seen::Created(..) | Seen::Running(..) | Seen::Paused(_) | Seen::Exited(..) => {
+                containers.push(hit);
+            }
+            Seen::Going => rest = Seen::Going,
+            Seen::Foreign(_) if rest == Seen::Absent => rest = hit,
+            Seen::Foreign(_) | Seen::Absent => {}
+        }
+    }
+    let number = |seen: &Seen| seen.container().map(|c| c.attempt);
+    // Of two with one number the living one counts, then the younger.
+    let weight = |seen: &Seen| (seen.is_live(), seen.container().map(|c| c.created));
+    containers.sort_by(|a, b| {
+        number(a)
+            .cmp(&number(b))
+            .then_with(|| weight(b).cmp(&weight(a)))
+    });
+    let highest = containers.iter().filter_map(&number).max();
+    let chosen = if highest > attempt {
+        containers.into_iter().find(|c| number(c) == highest)
+    } else {
+        containers.into_iter().next()
+    };
+    chosen.unwrap_or(rest)
 }
