@@ -1,0 +1,360 @@
+//! Structural schemas: nulls dropped, unknown fields pruned, defaults filled, types and bounds checked, CEL rules run.
+
+use std::collections::BTreeSet;
+
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::answer::Cause;
+
+/// One kind's schema.
+pub struct Schema {
+    root: Value,
+    compiled: CompiledSchema,
+    validator: Validator,
+}
+
+const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
+
+impl Schema {
+    pub fn new(root: Value) -> Self {
+        let compiled = compile_schema(&root);
+        assert!(
+            !compiled.has_errors(),
+            "rules that do not compile: {:?}",
+            compiled.compilation_errors()
+        );
+        Schema {
+            root,
+            compiled,
+            validator: Validator::new(),
+        }
+    }
+
+    /// The object as it is taken in: pruned, then defaulted.
+    pub fn admit(&self, object: &mut Value) {
+        let kept = ["apiVersion", "kind", "metadata"].map(|key| (key, object.get(key).cloned()));
+        prune(&self.root, object);
+        for (key, value) in kept {
+            if let Some(value) = value {
+                object[key] = value;
+            }
+        }
+        fill(&self.root, object);
+    }
+
+    /// Everything that is wrong with the object.
+    pub fn check(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let mut causes = Vec::new();
+        let mut body = object.clone();
+        body.as_object_mut().expect("an object").remove("metadata");
+        validate(&self.root, &body, "", &mut causes);
+        let blocking = causes.iter().any(|cause| {
+            [
+                "FieldValueRequired",
+                "FieldValueNotSupported",
+                "FieldValueTooLong",
+                "FieldValueTooMany",
+                "FieldValueTypeInvalid",
+            ]
+            .contains(&cause.reason)
+        });
+        if blocking {
+            causes.push(Cause::invalid(
+                "<nil>",
+                "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+            ));
+            return causes;
+        }
+        if let Err(errors) = self
+            .validator
+            .validate_compiled(&self.compiled, object, old)
+        {
+            for error in errors {
+                assert_eq!(error.kind, ErrorKind::ValidationFailure, "{error}");
+                let path = error.field_path.trim_start_matches('.').to_owned();
+                let path = if path.is_empty() {
+                    "<nil>".to_owned()
+                } else {
+                    path
+                };
+                causes.push(Cause::invalid(
+                    path,
+                    format!("Invalid value: {}", error.message),
+                ));
+            }
+        }
+        causes
+    }
+
+    /// The keys by which the list at this schema path is merged; None: it is replaced.
+    pub fn list_keys(schema: &Value) -> Option<Vec<String>> {
+        let keys = schema[MAP_KEYS].as_array()?;
+        Some(
+            keys.iter()
+                .filter_map(|key| key.as_str().map(str::to_owned))
+                .collect(),
+        )
+    }
+
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
+}
+
+fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema["properties"].as_object()
+}
+
+fn prune(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let Some(known) = properties(schema) else {
+                if schema["type"] == "object" && schema["additionalProperties"].is_null() {
+                    object.clear();
+                }
+                return;
+            };
+            object.retain(|key, _| known.contains_key(key));
+            for (key, value) in object {
+                prune(&known[key], value);
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| prune(&schema["items"], item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn fill(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let Some(known) = properties(schema) else {
+                return;
+            };
+            for (key, schema) in known {
+                let default = schema.get("default");
+                let missing = object
+                    .get(key)
+                    .is_none_or(|v| v.is_null() && default.is_some());
+                match default {
+                    Some(default) if missing => {
+                        object.insert(key.clone(), default.clone());
+                    }
+                    Some(_) | None => {}
+                }
+                if let Some(value) = object.get_mut(key) {
+                    fill(schema, value);
+                }
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| fill(&schema["items"], item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn validate(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let before = causes.len();
+    check_type(schema, value, path, causes);
+    if causes.len() > before {
+        return;
+    }
+    match value {
+        Value::Object(object) => check_object(schema, object, path, causes),
+        Value::Array(items) => check_list(schema, items, path, causes),
+        Value::String(text) => check_text(schema, text, path, causes),
+        Value::Number(number) => check_number(schema, number, path, causes),
+        Value::Null | Value::Bool(_) => {}
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        causes.push(Cause::new(
+            path,
+            "FieldValueNotSupported",
+            format!(
+                "Unsupported value: {value}: supported values: {}",
+                json!(allowed)
+            ),
+        ));
+    }
+}
+
+fn check_type(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let wrong = |wanted: &str| {
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let message = format!(
+            "Invalid value: \"{found}\": {path} in body must be of type {wanted}: \"{found}\""
+        );
+        Cause::new(path, "FieldValueTypeInvalid", message)
+    };
+    if schema["x-kubernetes-int-or-string"] == true {
+        if !(value.is_string() || value.is_i64() || value.is_u64()) {
+            causes.push(wrong("integer,string"));
+        }
+        return;
+    }
+    let fits = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0)
+        }
+        Some("number") => value.is_number(),
+        Some(_) | None => true,
+    };
+    if !fits {
+        causes.push(wrong(schema["type"].as_str().unwrap_or_default()));
+    }
+}
+
+fn within(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn check_object(schema: &Value, object: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
+    for key in schema["required"].as_array().into_iter().flatten() {
+        let key = key.as_str().expect("names are strings");
+        if !object.contains_key(key) {
+            causes.push(Cause::new(
+                within(path, key),
+                "FieldValueRequired",
+                "Required value",
+            ));
+        }
+    }
+    if let Some(least) = schema["minProperties"].as_u64()
+        && (object.len() as u64) < least
+    {
+        let message = format!(
+            "Invalid value: {}: must have at least {least} items",
+            object.len()
+        );
+        causes.push(Cause::invalid(path, message));
+    }
+    for (key, schema) in properties(schema).into_iter().flatten() {
+        if let Some(value) = object.get(key) {
+            validate(schema, value, &within(path, key), causes);
+        }
+    }
+}
+
+fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
+    let count = items.len() as u64;
+    if let Some(most) = schema["maxItems"].as_u64()
+        && count > most
+    {
+        let message = format!("Too many: {count}: must have at most {most} items");
+        causes.push(Cause::new(path, "FieldValueTooMany", message));
+    }
+    if let Some(least) = schema["minItems"].as_u64()
+        && count < least
+    {
+        let message =
+            format!("Invalid value: {count}: {path} in body should have at least {least} items");
+        causes.push(Cause::invalid(path, message));
+    }
+    let keys = Schema::list_keys(schema);
+    let mut seen = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let here = format!("{path}[{index}]");
+        validate(&schema["items"], item, &here, causes);
+        let identity = match &keys {
+            Some(keys) => Some(
+                keys.iter()
+                    .map(|key| item[key].to_string())
+                    .collect::<Vec<_>>(),
+            ),
+            None if schema["x-kubernetes-list-type"] == "set" => Some(vec![item.to_string()]),
+            None => None,
+        };
+        if let Some(identity) = identity
+            && !seen.insert(identity)
+        {
+            causes.push(Cause::new(
+                here,
+                "FieldValueDuplicate",
+                format!("Duplicate value: {item}"),
+            ));
+        }
+    }
+}
+
+fn check_text(schema: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) {
+    let length = text.chars().count() as u64;
+    if let Some(most) = schema["maxLength"].as_u64()
+        && length > most
+    {
+        let message = format!("Too long: may not be more than {most} bytes");
+        causes.push(Cause::new(path, "FieldValueTooLong", message));
+    }
+    if let Some(least) = schema["minLength"].as_u64()
+        && length < least
+    {
+        let message = format!(
+            "Invalid value: {text:?}: {path} in body should be at least {least} chars long"
+        );
+        causes.push(Cause::invalid(path, message));
+    }
+    if let Some(pattern) = schema["pattern"].as_str() {
+        let regex = Regex::new(pattern).expect("patterns of the CRDs are RE2 and Rust's both");
+        if !regex.is_match(text) {
+            let message =
+                format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
+            causes.push(Cause::invalid(path, message));
+        }
+    }
+    if schema["format"] == "date-time" && !is_date_time(text) {
+        let message =
+            format!("Invalid value: {text:?}: {path} in body must be of type date-time: {text:?}");
+        causes.push(Cause::new(path, "FieldValueInvalid", message));
+    }
+}
+
+fn is_date_time(text: &str) -> bool {
+    let shape = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$";
+    Regex::new(shape).expect("a constant").is_match(text) && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+fn check_number(schema: &Value, number: &serde_json::Number, path: &str, causes: &mut Vec<Cause>) {
+    let value = number.as_f64().unwrap_or(f64::NAN);
+    if schema["format"] == "int32" && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value)
+    {
+        let message = format!("Invalid value: {number}: {path} in body must be of type int32");
+        causes.push(Cause::invalid(path, message));
+    }
+    if let Some(least) = schema["minimum"].as_f64()
+        && value < least
+    {
+        let message = format!(
+            "Invalid value: {number}: {path} in body should be greater than or equal to {least}"
+        );
+        causes.push(Cause::invalid(path, message));
+    }
+    if let Some(most) = schema["maximum"].as_f64()
+        && value > most
+    {
+        let message = format!(
+            "Invalid value: {number}: {path} in body should be less than or equal to {most}"
+        );
+        causes.push(Cause::invalid(path, message));
+    }
+}
