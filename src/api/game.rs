@@ -4,9 +4,15 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Quantity;
+use super::{
+    GamePort, GameResources, ParameterDeclaration, Readiness, Scratch, SecurityContext, Storage,
+};
 
-/// What a Game is made of.
+/// What the game is made of: its image, how it is started, how to tell that it is ready, and what a
+/// session may set.
+///
+/// An edit never touches a container that exists; the next container, after a restart or a resume, is made
+/// from the Game as it is then.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dillinger.dev",
@@ -14,48 +20,154 @@ use super::Quantity;
     kind = "Game",
     namespaced,
     category = "dillinger",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "A game that sessions can run: an entry of the catalog, written by an administrator.\n\nA GameSession in the same namespace names it in spec.gameRef and may set only what the Game leaves open: a session can never name an image, a mount, a device or a capability.",
+    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
+    printcolumn(name = "Image", type_ = "string", json_path = ".spec.image"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')")
+        .message("metadata.name must be a DNS label: at most 63 lower-case letters, digits and '-'")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.readiness) || !has(self.readiness.tcpSocket) || (has(self.ports) && self.ports.exists(p, p.name == self.readiness.tcpSocket.port && p.protocol != 'UDP'))")
+        .message("readiness.tcpSocket.port must name a TCP port of this game"),
+    validation = Rule::new("!has(self.readiness) || !has(self.readiness.httpGet) || (has(self.ports) && self.ports.exists(p, p.name == self.readiness.httpGet.port && p.protocol != 'UDP'))")
+        .message("readiness.httpGet.port must name a TCP port of this game"),
+    validation = Rule::new("!has(self.scratch) || !has(self.storage) || self.scratch.all(a, !self.storage.exists(b, b.mountPath == a.mountPath))")
+        .message("a mountPath is either scratch or storage"),
+    validation = Rule::new("!has(self.readiness) || !has(self.readiness.exchange) || (has(self.ports) && self.ports.exists(p, p.name == self.readiness.exchange.port))")
+        .message("readiness.exchange.port must name a port of this game"),
+)]
 pub struct GameSpec {
+    /// Name for people, as a catalog shows it: "The Battle for Wesnoth". At most 128 characters.
+    /// Default: none; metadata.name is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub title: Option<String>,
+
+    /// Image of the game server, as a container engine names it: registry/name:tag or name@sha256:digest.
+    /// A tag can come to mean another image later; a digest cannot.
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^[!-~]+$"))]
     pub image: String,
+
+    /// When to pull the image: IfNotPresent pulls it where the engine does not have it; Always pulls before
+    /// each new container; Never uses only what the engine has, and a session waits with ImagePullFailed
+    /// until somebody puts it there. Default: IfNotPresent.
     #[serde(default)]
     pub image_pull_policy: ImagePullPolicy,
+
+    /// Program to run instead of the image's entrypoint, one word an item; no shell splits or expands it.
+    /// $(NAME) is expanded as in args. Default: the image's entrypoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub command: Vec<String>,
+
+    /// Arguments of the program, one word an item; no shell splits or expands them.
+    ///
+    /// $(NAME) stands for the value of the parameter NAME, $(PORT_NAME) for the public number of the port
+    /// called name (upper-cased, '-' becomes '_'), $(GAME_ID), $(SESSION_ID) and $(USER_ID) for what the
+    /// environment variables of these names hold. A parameter without a value is empty. A name that stands
+    /// for nothing makes the Game invalid. $$( is a plain $( and any other $ is itself. What a user wrote is
+    /// put in as it is and never expanded again. Default: the image's arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub args: Vec<String>,
+
+    /// Environment variables of the game. Beside these every container has GAME_ID (the Game's name, or the
+    /// value of its parameter of that name), SESSION_ID (the session's name) and USER_ID (the session's
+    /// user). Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
+
+    /// What a session may set. A parameter reaches the game only where command, args or env name it as
+    /// $(NAME). Default: none; the session can set no parameter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub parameters: Vec<ParameterDeclaration>,
+
+    /// Ports that players connect to. The first one is the session's status.address. Default: none; nothing
+    /// is reachable from outside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("self.all(p, !has(p.containerPort) || self.exists_one(q, has(q.containerPort) && q.containerPort == p.containerPort))")
+            .message("containerPort must be unique; use TCPUDP for one number on both protocols"),
+        validation = Rule::new("self.all(p, !has(p.hostPort) || self.exists_one(q, has(q.hostPort) && q.hostPort == p.hostPort))")
+            .message("hostPort must be unique; use TCPUDP for one number on both protocols"),
+    )]
     pub ports: Vec<GamePort>,
+
+    /// How to tell that the game is ready for players. Exactly one way is set. Default: none; the game counts
+    /// as ready as soon as its process runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readiness: Option<Readiness>,
+
+    /// Run a small init as process 1 of the container, which passes signals on and collects what the game's
+    /// children leave. Many game servers ignore the signal to stop without it. Default: true.
     #[serde(default = "yes")]
     pub init_process: bool,
+
+    /// Where the game may run: Docker (the Docker Engine of a controller) or Pod (the cluster). A session
+    /// that names none gets the first one that its controller serves. Default: Docker, Pod.
     #[serde(default = "every_runtime")]
+    #[schemars(length(min = 1, max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub runtimes: Vec<RuntimeKind>,
+
+    /// Longest time in seconds from the container's start until the game is ready; past it the session fails
+    /// with StartDeadlineExceeded. A session may set its own. Default: 300.
     #[serde(default = "start_deadline")]
+    #[schemars(range(min = 1, max = 86400))]
     pub start_deadline_seconds: i32,
+
+    /// Longest activeDeadlineSeconds that a session may set, in seconds, and the one of a session that sets
+    /// none: counted from status.startTime, past it the game is stopped and the session ends as TimedOut.
+    /// Default: none; sessions run without limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2_592_000))]
     pub max_active_deadline_seconds: Option<i32>,
+
+    /// Time in seconds between the request to stop (the image's stop signal, SIGTERM if it names none) and
+    /// the kill: what the game needs to save its world. A session may set its own. Default: 30.
     #[serde(default = "grace")]
+    #[schemars(range(min = 0, max = 3600))]
     pub termination_grace_period_seconds: i32,
+
+    /// CPU and memory of a container, and the most that a session may ask for.
+    /// Default: 1 CPU and 512Mi, at most 4 CPUs and 4Gi.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub resources: GameResources,
+
+    /// Who the game runs as. Every container also has all capabilities dropped and cannot gain privileges;
+    /// that cannot be changed. Default: user 1000, group 1000, read-only root.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub security_context: SecurityContext,
+
+    /// Empty folders in memory that the game may write to (tmpfs). They count in the memory limit and are
+    /// gone with every stop. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
     pub scratch: Vec<Scratch>,
+
+    /// Folders that the session keeps: its world, its saves. They survive stop, restart, crash and resume,
+    /// and go with the session. Default: none; everything that the game wrote ends with its container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub storage: Vec<Storage>,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -71,7 +183,9 @@ fn grace() -> i32 {
     30
 }
 
+/// When to pull an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub enum ImagePullPolicy {
     #[default]
     IfNotPresent,
@@ -83,6 +197,8 @@ pub enum ImagePullPolicy {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
+// An optional field would show the enum's description instead of its own.
+#[schemars(inline, description = "")]
 pub enum RuntimeKind {
     /// On the Docker Engine of the controller.
     Docker,
@@ -100,192 +216,16 @@ impl RuntimeKind {
     }
 }
 
+/// One environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!(self.name in ['SESSION_ID', 'USER_ID', 'GAME_ID']) && !self.name.startsWith('PORT_')").message("name is reserved"))]
 pub struct EnvVar {
+    /// Name of the variable: letters, digits and '_', no digit first. SESSION_ID, USER_ID, GAME_ID and names
+    /// that begin with PORT_ are reserved.
+    #[schemars(length(max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub name: String,
+
+    /// Value of the variable. $(NAME) is expanded as in args; other variables cannot be named.
+    #[schemars(length(max = 4096))]
     pub value: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct ParameterDeclaration {
-    pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
-    #[serde(default)]
-    pub required: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-    #[serde(default, rename = "enum", skip_serializing_if = "Option::is_none")]
-    pub allowed: Option<Vec<String>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum PortProtocol {
-    #[default]
-    UDP,
-    TCP,
-    TCPUDP,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PortPolicy {
-    #[default]
-    Dynamic,
-    Static,
-    Passthrough,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GamePort {
-    pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_port: Option<i32>,
-    #[serde(default)]
-    pub protocol: PortProtocol,
-    #[serde(default)]
-    pub port_policy: PortPolicy,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_port: Option<i32>,
-}
-
-/// How to tell that the game is ready; the same shape travels in the contract.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Readiness {
-    #[serde(default = "one")]
-    pub period_seconds: i32,
-    #[serde(default = "one")]
-    pub timeout_seconds: i32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<LogProbe>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tcp_socket: Option<TcpSocketProbe>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_get: Option<HttpGetProbe>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exec: Option<ExecProbe>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exchange: Option<ExchangeProbe>,
-}
-
-fn one() -> i32 {
-    1
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct LogProbe {
-    pub pattern: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct TcpSocketProbe {
-    pub port: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct HttpGetProbe {
-    pub port: String,
-    #[serde(default = "root_path")]
-    pub path: String,
-}
-
-fn root_path() -> String {
-    "/".to_owned()
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct ExecProbe {
-    pub command: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExchangeProbe {
-    pub port: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send_hex: Option<String>,
-    pub expect: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct GameResources {
-    #[serde(default = "DefaultLimits::limits")]
-    pub limits: ResourceList,
-    #[serde(default = "DefaultLimits::max")]
-    pub max: ResourceList,
-}
-
-struct DefaultLimits;
-
-impl DefaultLimits {
-    fn limits() -> ResourceList {
-        ResourceList {
-            cpu: Some(Quantity("1".to_owned())),
-            memory: Some(Quantity("512Mi".to_owned())),
-        }
-    }
-    fn max() -> ResourceList {
-        ResourceList {
-            cpu: Some(Quantity("4".to_owned())),
-            memory: Some(Quantity("4Gi".to_owned())),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct ResourceList {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<Quantity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Quantity>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecurityContext {
-    #[serde(default = "thousand")]
-    pub run_as_user: i64,
-    #[serde(default = "thousand")]
-    pub run_as_group: i64,
-    #[serde(default = "yes")]
-    pub read_only_root_filesystem: bool,
-}
-
-fn thousand() -> i64 {
-    1000
-}
-
-impl Default for SecurityContext {
-    fn default() -> Self {
-        SecurityContext {
-            run_as_user: thousand(),
-            run_as_group: thousand(),
-            read_only_root_filesystem: true,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Scratch {
-    pub mount_path: String,
-    pub size_limit: Quantity,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Storage {
-    pub name: String,
-    pub mount_path: String,
-    #[serde(default = "one_gibibyte")]
-    pub size: Quantity,
-}
-
-fn one_gibibyte() -> Quantity {
-    Quantity("1Gi".to_owned())
 }

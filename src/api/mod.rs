@@ -4,12 +4,23 @@
 //! which `kubectl explain` shows.
 
 mod game;
+mod parameter;
+mod port;
 mod quantity;
+mod readiness;
+pub mod reference;
+mod resources;
+mod schema;
 mod session;
 mod status;
 
 pub use game::*;
+pub use parameter::*;
+pub use port::*;
 pub use quantity::{Quantity, QuantityError};
+pub use readiness::*;
+pub use resources::*;
+pub use schema::{crds, files, print_crds};
 pub use session::*;
 pub use status::*;
 

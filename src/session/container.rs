@@ -238,3 +238,26 @@ fn filled(text: &Text, ports: &ChosenPorts) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_name_is_the_sessions_and_ten_digits_of_its_uid() {
+        // printf u-1 | sha256sum
+        assert_eq!(name("friday", "u-1"), "friday-a24a7f55f2");
+        assert_eq!(name(&"a".repeat(52), "u-1").len(), 63);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_at_most_63_bytes_and_tells_uids_apart(session in ".*", a in ".*", b in ".*") {
+            let one = name(&session, &a);
+            prop_assert!(one.len() <= 63);
+            prop_assert_eq!(one == name(&session, &b), a == b);
+        }
+    }
+}

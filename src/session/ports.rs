@@ -132,3 +132,146 @@ fn protocol_name(protocol: PortProtocol) -> &'static str {
         PortProtocol::TCPUDP => "TCP and UDP",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn port(name: &str, policy: PortPolicy, protocol: PortProtocol) -> PortTerms {
+        PortTerms {
+            name: name.to_owned(),
+            container_port: (policy != PortPolicy::Passthrough).then_some(15000),
+            protocol,
+            policy,
+            host_port: None,
+        }
+    }
+
+    fn dynamic(name: &str) -> PortTerms {
+        port(name, PortPolicy::Dynamic, PortProtocol::UDP)
+    }
+
+    fn fixed(name: &str, number: u16) -> PortTerms {
+        PortTerms {
+            host_port: Some(number),
+            ..port(name, PortPolicy::Static, PortProtocol::TCP)
+        }
+    }
+
+    const FREE: &dyn Fn(u16, Transport) -> bool = &|_, _| false;
+    const UNSHUNNED: &dyn Fn(u16) -> bool = &|_| false;
+
+    fn number(chosen: &Result<ChosenPorts, NoPort>, name: &str) -> u16 {
+        chosen.as_ref().unwrap().0[name]
+    }
+
+    #[test]
+    fn the_choice_is_the_same_each_time_and_differs_between_sessions() {
+        let choose = |uid: &str| choose(uid, &[dynamic("game")], 7000..=8000, FREE, UNSHUNNED);
+        assert_eq!(choose("u-1"), choose("u-1"));
+        let numbers: std::collections::BTreeSet<u16> = (0..50)
+            .map(|i| number(&choose(&format!("u-{i}")), "game"))
+            .collect();
+        assert!(
+            numbers.len() > 40,
+            "{} different numbers of 50",
+            numbers.len()
+        );
+    }
+
+    #[test]
+    fn a_taken_or_shunned_number_gives_way_to_the_next_one() {
+        let wanted = [dynamic("game")];
+        let first = number(&choose("u", &wanted, 7000..=8000, FREE, UNSHUNNED), "game");
+        let next = if first == 8000 { 7000 } else { first + 1 };
+        let taken = |n, _| n == first;
+        let chosen = choose("u", &wanted, 7000..=8000, &taken, UNSHUNNED);
+        assert_eq!(number(&chosen, "game"), next);
+        let shunned = |n| n == first;
+        let chosen = choose("u", &wanted, 7000..=8000, FREE, &shunned);
+        assert_eq!(number(&chosen, "game"), next);
+    }
+
+    #[test]
+    fn a_number_taken_on_the_other_protocol_is_free_unless_both_are_wanted() {
+        let taken = |_, transport| transport == Transport::Tcp;
+        let one = |protocol| {
+            let wanted = [port("game", PortPolicy::Dynamic, protocol)];
+            choose("u", &wanted, 7000..=7000, &taken, UNSHUNNED)
+        };
+        assert_eq!(number(&one(PortProtocol::UDP), "game"), 7000);
+        assert!(one(PortProtocol::TCP).is_err());
+        assert!(one(PortProtocol::TCPUDP).is_err());
+    }
+
+    #[test]
+    fn when_nothing_is_free_the_message_names_port_range_and_remedy() {
+        let taken = |_, _| true;
+        let refused = choose("u", &[dynamic("game")], 7000..=7001, &taken, UNSHUNNED).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "no free UDP port from 7000 to 7001 for the game's port \"game\"; end other sessions, or widen the controller's --port-range"
+        );
+        #[allow(clippy::reversed_empty_ranges)]
+        let empty = choose("u", &[dynamic("game")], 2..=1, FREE, UNSHUNNED);
+        assert!(empty.is_err());
+    }
+
+    #[test]
+    fn a_static_number_is_taken_as_it_is_or_not_at_all() {
+        let wanted = [dynamic("other"), fixed("game", 7000)];
+        let chosen = choose("u", &wanted, 7000..=7001, FREE, UNSHUNNED);
+        assert_eq!(
+            (number(&chosen, "game"), number(&chosen, "other")),
+            (7000, 7001)
+        );
+        let taken = |n, _| n == 7000;
+        assert_eq!(
+            choose("u", &wanted, 7000..=7001, &taken, UNSHUNNED)
+                .unwrap_err()
+                .message,
+            "host port 7000 (TCP), which the game fixes for its port \"game\", is in use on this engine; end what uses it, or choose another hostPort in the Game"
+        );
+    }
+
+    #[test]
+    fn a_passthrough_number_is_none_that_another_port_of_the_game_listens_on() {
+        let wanted = [
+            PortTerms {
+                container_port: Some(7000),
+                ..dynamic("a")
+            },
+            port("b", PortPolicy::Passthrough, PortProtocol::UDP),
+        ];
+        let chosen = choose("u", &wanted, 7000..=7002, FREE, UNSHUNNED);
+        assert_ne!(number(&chosen, "b"), 7000);
+    }
+
+    proptest! {
+        #[test]
+        fn every_port_gets_its_own_free_number_of_the_range_if_there_is_one(
+            uid in ".*",
+            start in any::<u16>(),
+            length in 0_u16..40,
+            taken in proptest::collection::btree_set(any::<u16>(), 0..20),
+            near in proptest::collection::btree_set(0_u16..40, 0..20),
+            count in 0_usize..8,
+        ) {
+            let range = start..=start.saturating_add(length);
+            let wanted: Vec<PortTerms> = (0..count).map(|i| dynamic(&format!("p{i}"))).collect();
+            let used = |n: u16| taken.contains(&n) || near.contains(&n.wrapping_sub(start));
+            let free = range.clone().filter(|n| !used(*n)).count();
+            match choose(&uid, &wanted, range.clone(), &|n, _| used(n), UNSHUNNED) {
+                Ok(chosen) => {
+                    let numbers: std::collections::BTreeSet<u16> = chosen.0.values().copied().collect();
+                    prop_assert_eq!(chosen.0.len(), count);
+                    prop_assert_eq!(numbers.len(), count);
+                    prop_assert!(numbers.iter().all(|n| range.contains(n) && !used(*n)));
+                }
+                Err(_) => prop_assert!(free < count),
+            }
+        }
+    }
+}

@@ -18,7 +18,7 @@ use super::quoted::quoted;
 use super::reason::Reason;
 use crate::api::{
     EnvVar, Game, GameSession, GameSpec, ImagePullPolicy, PortPolicy, PortProtocol, Readiness,
-    RuntimeKind,
+    RuntimeKind, SecurityContext,
 };
 
 /// What one container is made from. Texts still hold `$(PORT_…)`: ports are chosen later.
@@ -109,12 +109,17 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// Longest message of a refusal, in characters.
+const LONGEST_MESSAGE: usize = 1024;
+
 impl Refusal {
     fn new(reason: Reason, message: impl Into<String>) -> Refusal {
-        Refusal {
-            reason,
-            message: message.into(),
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE - 1) {
+            message.truncate(end);
+            message.push('…');
         }
+        Refusal { reason, message }
     }
 
     /// What an administrator must mend.
@@ -161,6 +166,7 @@ pub fn resolve(
     let game_name = game.name_any();
     let session_name = session.name_any();
     let spec = &game.spec;
+    check_identity(&spec.security_context)?;
 
     check_texts(spec)?;
     let ports = ports::terms(spec)?;
@@ -193,18 +199,14 @@ pub fn resolve(
         session_id: session_name,
         user_id: wish.user.clone(),
     };
-    let fill = |draft: template::Draft| draft.filled(&values, &fixed);
     let mut contract = Contract {
         runtime,
         game: game_name,
         image: spec.image.clone(),
         image_pull_policy: spec.image_pull_policy,
-        command: command.into_iter().map(fill).collect(),
-        args: args.into_iter().map(fill).collect(),
-        env: env
-            .into_iter()
-            .map(|(name, draft)| (name, fill(draft)))
-            .collect(),
+        command: template::filled("command", command, &values, &fixed)?,
+        args: template::filled("args", args, &values, &fixed)?,
+        env: template::filled_env(env, &values, &fixed)?,
         game_id: fixed.game_id.clone(),
         session_id: fixed.session_id.clone(),
         user_id: fixed.user_id.clone(),
@@ -314,6 +316,22 @@ fn check_deadline(wished: Option<i32>, game: &GameSpec) -> Result<(), Refusal> {
     }
 }
 
+/// Never root.
+fn check_identity(identity: &SecurityContext) -> Result<(), Refusal> {
+    for (field, id) in [
+        ("runAsUser", identity.run_as_user),
+        ("runAsGroup", identity.run_as_group),
+    ] {
+        if !(1..=i64::from(i32::MAX)).contains(&id) {
+            return Err(Refusal::game(format!(
+                "securityContext.{field} {id} is not between 1 and {}",
+                i32::MAX
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What no field of a Game may hold, and names that are ours.
 fn check_texts(game: &GameSpec) -> Result<(), Refusal> {
     let nul = |field: &str, text: &str| {
@@ -347,5 +365,7 @@ fn check_texts(game: &GameSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -115,28 +115,77 @@ impl Template<'_> {
     }
 }
 
+/// Longest text, in bytes, that a kernel takes as one argument or variable (a page of room for the name).
+const LONGEST_TEXT: usize = 124 * 1024;
+
+/// Puts the values into a list of texts.
+pub(super) fn filled(
+    field: &str,
+    drafts: Vec<Draft>,
+    values: &Values,
+    fixed: &Fixed,
+) -> Result<Vec<Text>, Refusal> {
+    drafts
+        .into_iter()
+        .enumerate()
+        .map(|(index, draft)| {
+            draft
+                .filled(values, fixed)
+                .ok_or_else(|| too_long(&format!("{field}[{index}]")))
+        })
+        .collect()
+}
+
+/// Puts the values into the environment.
+pub(super) fn filled_env(
+    env: Vec<(String, Draft)>,
+    values: &Values,
+    fixed: &Fixed,
+) -> Result<Vec<(String, Text)>, Refusal> {
+    env.into_iter()
+        .map(|(name, draft)| match draft.filled(values, fixed) {
+            Some(text) => Ok((name, text)),
+            None => Err(too_long(&format!("env {}", quoted(&name)))),
+        })
+        .collect()
+}
+
+fn too_long(field: &str) -> Refusal {
+    Refusal::game(format!(
+        "{field} is longer than {LONGEST_TEXT} bytes once its names are filled in"
+    ))
+}
+
 impl Draft {
-    /// Puts the values in. Ports stay: they are chosen later.
-    pub(super) fn filled(self, values: &Values, fixed: &Fixed) -> Text {
+    /// Puts the values in. Ports stay: they are chosen later. None: too long.
+    fn filled(self, values: &Values, fixed: &Fixed) -> Option<Text> {
         let mut pieces: Vec<Piece> = Vec::with_capacity(self.0.len());
+        let mut length = 0;
         for part in self.0 {
-            let literal = match part {
+            let literal = match &part {
                 Part::Port(name) => {
-                    pieces.push(Piece::Port(name));
+                    pieces.push(Piece::Port(name.clone()));
                     continue;
                 }
                 Part::Literal(literal) => literal,
-                Part::GameId => fixed.game_id.clone(),
-                Part::SessionId => fixed.session_id.clone(),
-                Part::UserId => fixed.user_id.clone(),
-                Part::Parameter(name) => values.get(&name).cloned().unwrap_or_default(),
+                Part::GameId => &fixed.game_id,
+                Part::SessionId => &fixed.session_id,
+                Part::UserId => &fixed.user_id,
+                Part::Parameter(name) => match values.get(name) {
+                    Some(value) => value,
+                    None => continue,
+                },
             };
+            length += literal.len();
+            if length > LONGEST_TEXT {
+                return None;
+            }
             match pieces.last_mut() {
-                Some(Piece::Literal(before)) => before.push_str(&literal),
+                Some(Piece::Literal(before)) => before.push_str(literal),
                 _ if literal.is_empty() => {}
-                _ => pieces.push(Piece::Literal(literal)),
+                _ => pieces.push(Piece::Literal(literal.clone())),
             }
         }
-        Text(pieces)
+        Some(Text(pieces))
     }
 }
