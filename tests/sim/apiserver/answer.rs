@@ -102,11 +102,16 @@ impl Refused {
     pub fn status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
         let mut details = serde_json::Map::new();
         if let Some((group, kind, name)) = &self.about {
-            details.insert("name".to_owned(), json!(name));
+            if !name.is_empty() {
+                details.insert("name".to_owned(), json!(name));
+            }
             if !group.is_empty() {
                 details.insert("group".to_owned(), json!(group));
             }

@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 use tower::BoxError;
 
 pub use answer::Refused;
+#[allow(unused_imports)]
+pub use kinds::definitions;
 pub use request::{Request, Verb};
 pub use store::{ChangeKind, Key};
 

@@ -18,7 +18,8 @@ pub struct Schema {
 const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
 
 impl Schema {
-    pub fn new(root: Value) -> Self {
+    pub fn new(mut root: Value) -> Self {
+        spell_out(&mut root);
         let compiled = compile_schema(&root);
         assert!(
             !compiled.has_errors(),
@@ -36,17 +37,18 @@ impl Schema {
     pub fn admit(&self, object: &mut Value) {
         let kept = ["apiVersion", "kind", "metadata"].map(|key| (key, object.get(key).cloned()));
         prune(&self.root, object);
+        drop_nulls(&self.root, object);
         for (key, value) in kept {
             if let Some(value) = value {
                 object[key] = value;
             }
         }
         fill(&self.root, object);
+        whole(&self.root, object);
     }
 
-    /// Everything that is wrong with the object.
-    pub fn check(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let mut causes = Vec::new();
+    /// Adds everything that is wrong with the object to what is wrong with its metadata.
+    pub fn check(&self, object: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Vec<Cause> {
         let mut body = object.clone();
         body.as_object_mut().expect("an object").remove("metadata");
         validate(&self.root, &body, "", &mut causes);
@@ -72,7 +74,9 @@ impl Schema {
             .validate_compiled(&self.compiled, object, old)
         {
             for error in errors {
-                assert_eq!(error.kind, ErrorKind::ValidationFailure, "{error}");
+                // A rule that cannot be evaluated (a quantity that is none) refuses the object too.
+                let known = [ErrorKind::ValidationFailure, ErrorKind::EvaluationError];
+                assert!(known.contains(&error.kind), "{error}");
                 let path = error.field_path.trim_start_matches('.').to_owned();
                 let path = if path.is_empty() {
                     "<nil>".to_owned()
@@ -103,6 +107,19 @@ impl Schema {
     }
 }
 
+/// The CEL library has no `type()`: the one rule that uses it is said in other words, which mean the same.
+fn spell_out(schema: &mut Value) {
+    const RULE: &str = "type(self) == int ? self > 0 : (isQuantity(self) && quantity(self).isGreaterThan(quantity('0')))";
+    const SAME: &str =
+        "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))";
+    match schema {
+        Value::Object(object) => object.values_mut().for_each(spell_out),
+        Value::Array(items) => items.iter_mut().for_each(spell_out),
+        Value::String(text) if text == RULE => SAME.clone_into(text),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema["properties"].as_object()
 }
@@ -124,6 +141,29 @@ fn prune(schema: &Value, value: &mut Value) {
         Value::Array(items) => items
             .iter_mut()
             .for_each(|item| prune(&schema["items"], item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Nulls in object fields count as left out, where no default takes their place.
+fn drop_nulls(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let Some(known) = properties(schema) else {
+                return;
+            };
+            object.retain(|key, value| {
+                let schema = known.get(key).unwrap_or(&Value::Null);
+                let stays = schema["nullable"] == true || schema.get("default").is_some();
+                !value.is_null() || stays
+            });
+            for (key, value) in object {
+                drop_nulls(known.get(key).unwrap_or(&Value::Null), value);
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| drop_nulls(&schema["items"], item)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -157,12 +197,31 @@ fn fill(schema: &Value, value: &mut Value) {
     }
 }
 
-fn validate(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
-    let before = causes.len();
-    check_type(schema, value, path, causes);
-    if causes.len() > before {
-        return;
+/// A number that is whole is an integer where the schema wants one.
+fn whole(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                whole(&schema["properties"][key], value);
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| whole(&schema["items"], item)),
+        Value::Number(number) => {
+            let float = number
+                .as_f64()
+                .filter(|float| number.is_f64() && float.fract() == 0.0);
+            if let Some(float) = float.filter(|float| float.abs() < 1e15) {
+                *value = json!(float as i64);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
+}
+
+fn validate(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    check_type(schema, value, path, causes);
     match value {
         Value::Object(object) => check_object(schema, object, path, causes),
         Value::Array(items) => check_list(schema, items, path, causes),
@@ -277,6 +336,15 @@ fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Caus
     for (index, item) in items.iter().enumerate() {
         let here = format!("{path}[{index}]");
         validate(&schema["items"], item, &here, causes);
+        if keys.is_some() && !item.is_object() {
+            if item.is_null() {
+                continue;
+            }
+            let message =
+                format!("Invalid value: {item}: must be an object for an array of list-type map");
+            causes.push(Cause::invalid(&here, message));
+            continue;
+        }
         let identity = match &keys {
             Some(keys) => Some(
                 keys.iter()
@@ -299,34 +367,33 @@ fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Caus
 }
 
 fn check_text(schema: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) {
-    let length = text.chars().count() as u64;
-    if let Some(most) = schema["maxLength"].as_u64()
-        && length > most
-    {
-        let message = format!("Too long: may not be more than {most} bytes");
-        causes.push(Cause::new(path, "FieldValueTooLong", message));
-    }
-    if let Some(least) = schema["minLength"].as_u64()
-        && length < least
-    {
-        let message = format!(
-            "Invalid value: {text:?}: {path} in body should be at least {least} chars long"
-        );
-        causes.push(Cause::invalid(path, message));
-    }
-    if let Some(pattern) = schema["pattern"].as_str() {
-        let regex = Regex::new(pattern).expect("patterns of the CRDs are RE2 and Rust's both");
-        if !regex.is_match(text) {
-            let message =
-                format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
-            causes.push(Cause::invalid(path, message));
-        }
-    }
+    causes.extend(bounds_of_text(schema, text, path));
     if schema["format"] == "date-time" && !is_date_time(text) {
         let message =
             format!("Invalid value: {text:?}: {path} in body must be of type date-time: {text:?}");
-        causes.push(Cause::new(path, "FieldValueInvalid", message));
+        causes.push(Cause::new(path, "FieldValueTypeInvalid", message));
     }
+}
+
+/// The first bound that a text breaks.
+fn bounds_of_text(schema: &Value, text: &str, path: &str) -> Option<Cause> {
+    let length = text.chars().count() as u64;
+    if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
+        let message = format!("Too long: may not be more than {most} bytes");
+        return Some(Cause::new(path, "FieldValueTooLong", message));
+    }
+    if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
+        let message = format!(
+            "Invalid value: {text:?}: {path} in body should be at least {least} chars long"
+        );
+        return Some(Cause::invalid(path, message));
+    }
+    let pattern = schema["pattern"].as_str()?;
+    let regex = Regex::new(pattern).expect("patterns of the CRDs are RE2 and Rust's both");
+    (!regex.is_match(text)).then(|| {
+        let message = format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
+        Cause::invalid(path, message)
+    })
 }
 
 fn is_date_time(text: &str) -> bool {

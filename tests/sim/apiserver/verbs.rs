@@ -22,6 +22,8 @@ pub struct Memory {
     clock: SimClock,
     history: History,
     uids: u64,
+    /// What each manager applied last, by uid, manager and endpoint: a change of it alone is a change of the object.
+    applied: BTreeMap<(String, String, bool), Value>,
 }
 
 /// A code and a body.
@@ -39,6 +41,7 @@ impl Memory {
             clock,
             history,
             uids: 0,
+            applied: BTreeMap::new(),
         };
         for name in ["default", "kube-system"] {
             memory.seed(
@@ -81,6 +84,13 @@ impl Memory {
     /// Does what is asked, watches excepted.
     pub fn handle(&mut self, who: &str, request: &Request) -> Answered<Reply> {
         let Some(kind) = self.kind(request) else {
+            if request.status && !request.name.is_empty() {
+                return Err(Refused::not_found(
+                    &request.group,
+                    &request.plural,
+                    &request.name,
+                ));
+            }
             let message = "the server could not find the requested resource";
             return Err(Refused::new(404, "NotFound", message));
         };
@@ -119,10 +129,6 @@ impl Memory {
         typed(kind, &mut object)?;
         meta::prune(&mut object);
         placed(kind, namespace, "", &mut object)?;
-        if !meta::text(&object, "resourceVersion").is_empty() {
-            let message = "resourceVersion should not be set on objects to be created";
-            return Err(Refused::new(500, "InternalError", message));
-        }
         if kind.namespaced {
             let space = Key {
                 resource: "namespaces".to_owned(),
@@ -160,10 +166,14 @@ impl Memory {
             causes.push(Cause::invalid("metadata.name", message));
         }
         if let Some(schema) = &kind.schema {
-            causes.extend(schema.check(&object, None));
+            causes = schema.check(&object, None, causes);
         }
         if !causes.is_empty() {
             return Err(Refused::invalid(&kind.group, &kind.kind, &name, causes));
+        }
+        if !meta::text(&object, "resourceVersion").is_empty() {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Refused::new(500, "", message));
         }
         let key = Key {
             resource: resource(&kind.plural, &kind.group),
@@ -223,10 +233,16 @@ impl Memory {
                     ));
                 }
                 let Some(old) = old else {
-                    let mut object = patch;
+                    if request.status {
+                        return Err(Refused::not_found(&kind.group, &kind.plural, &key.name));
+                    }
+                    let mut object = patch.clone();
                     meta::prune(&mut object);
                     placed(kind, &request.namespace, &request.name, &mut object)?;
                     let created = self.create(who, kind, &request.namespace, object)?;
+                    let manager = request.query["fieldManager"].clone();
+                    let owned = (meta::text(&created, "uid").to_owned(), manager, false);
+                    self.applied.insert(owned, patch);
                     return Ok((201, created));
                 };
                 let mut object = Value::clone(&old);
@@ -234,8 +250,16 @@ impl Memory {
                 let schema = kind.schema.as_ref().map_or(&none, |schema| schema.root());
                 patch::apply(schema, &mut object, &patch);
                 meta::prune(&mut object);
-                self.update(who, kind, &key, &old, object, request.status)
-                    .map(|object| (200, object))
+                let manager = request.query["fieldManager"].clone();
+                let owned = (meta::text(&old, "uid").to_owned(), manager, request.status);
+                let known = self.applied.insert(owned, patch.clone());
+                let object = self.update(who, kind, &key, &old, object, request.status)?;
+                if known.as_ref() == Some(&patch) || object != *old {
+                    return Ok((200, object));
+                }
+                let stored = self.store.put(key, object);
+                self.note(who);
+                Ok((200, Value::clone(&stored)))
             }
             other => {
                 let message = format!(
@@ -263,7 +287,7 @@ impl Memory {
                 let cause = Cause::invalid("metadata.resourceVersion", message);
                 return Err(Refused::invalid(
                     &kind.group,
-                    &kind.kind,
+                    &kind.plural,
                     &key.name,
                     vec![cause],
                 ));
@@ -289,7 +313,7 @@ impl Memory {
         let mut causes = Vec::new();
         meta::carry_over(old, &mut new, &mut causes);
         if let Some(schema) = &kind.schema {
-            causes.extend(schema.check(&new, Some(old)));
+            causes = schema.check(&new, Some(old), causes);
         }
         if !causes.is_empty() {
             return Err(Refused::invalid(&kind.group, &kind.kind, &key.name, causes));
@@ -329,20 +353,19 @@ impl Memory {
         if let Some(uid) = wanted["uid"].as_str()
             && uid != meta::text(&old, "uid")
         {
-            return Err(uid_differs(kind, &key, uid, &old));
+            let found = meta::text(&old, "uid");
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({found}). The object might have been deleted and then recreated"
+            );
+            return Err(Refused::conflict(&kind.group, &kind.kind, &key.name, &why));
         }
         if let Some(version) = wanted["resourceVersion"].as_str() {
             let found = meta::text(&old, "resourceVersion");
             if version != found {
                 let why = format!(
-                    "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
+                    "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({found}). The object might have been modified"
                 );
-                return Err(Refused::conflict(
-                    &kind.group,
-                    &kind.plural,
-                    &key.name,
-                    &why,
-                ));
+                return Err(Refused::conflict(&kind.group, &kind.kind, &key.name, &why));
             }
         }
         Ok((200, self.remove(who, kind, &key, &old)))
