@@ -1,1 +1,53 @@
-fn main() {}
+//! Parses the flags, starts telemetry, runs one command, and says how it ended: 0 well, 1 failed, 2 wrong flags.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use dillinger_runner::api;
+use dillinger_runner::config::{Cli, Command, Config, EngineCommand, Flags};
+use dillinger_runner::controller::{abandon, start};
+use dillinger_runner::telemetry::logs::{self, LogLevel};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Crd => {
+            print!("{}", api::print_crds());
+            Ok(())
+        }
+        Command::Engine(command) => engine(command),
+        Command::Controller(flags) => match configure(flags) {
+            Ok((config, log_level)) => controller(config, log_level),
+            Err(error) => return ended(&error, 2),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ended(&error, 1),
+    }
+}
+
+fn configure(flags: Flags) -> anyhow::Result<(Config, LogLevel)> {
+    let config = flags.resolve()?;
+    let log_level = logs::start(config.log_format, &config.log_level)?;
+    Ok((config, log_level))
+}
+
+fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
+    // Two threads carry thousands of sessions; more only cost memory.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    let runtime = runtime.context("no threads")?;
+    runtime.block_on(start::controller(config, log_level))
+}
+
+fn engine(command: EngineCommand) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().context("no thread")?;
+    runtime.block_on(abandon::engine(command))
+}
+
+fn ended(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("dillinger-runner: {error:#}");
+    ExitCode::from(code)
+}

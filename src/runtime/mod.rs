@@ -3,6 +3,8 @@
 //! `look` and the other looks never fail: doubt is a value. `act` does one write and never waits for a
 //! game. Hints say "look again" and may be lost, doubled or late.
 
+pub mod docker;
+
 use std::sync::Arc;
 
 use futures::future::BoxFuture;

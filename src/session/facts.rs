@@ -1,9 +1,10 @@
 //! Status fields that cannot be looked up again, recorded before the effect that they justify.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::reason::Reason;
-use crate::api::RuntimeKind;
+use crate::api::{ConditionStatus, ContainerStatus, GameSessionStatus, LastExit, RuntimeKind};
 
 /// Id of an engine: 32 random hex digits (Docker), or the UID of kube-system (Pod).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +43,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedContainer {
     pub name: String,
+    /// Empty where the record has lost it: then it does not prove that a container was there.
     pub id: String,
     pub image: String,
     pub image_id: Option<String>,
@@ -88,4 +90,187 @@ pub struct RecordedExit {
 pub struct Finish {
     pub time: Timestamp,
     pub reason: Reason,
+}
+
+/// A status that this version cannot read: the session is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("status.{field} is \"{value}\", which this version does not know")]
+pub struct Unreadable {
+    pub field: &'static str,
+    pub value: String,
+}
+
+impl StopReason {
+    const ALL: [StopReason; 4] = [
+        StopReason::Requested,
+        StopReason::Deleted,
+        StopReason::DeadlineExceeded,
+        StopReason::StartDeadlineExceeded,
+    ];
+
+    /// The word that stands in `status.stop.reason` and `status.lastExit.reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StopReason::Requested => "Requested",
+            StopReason::Deleted => "Deleted",
+            StopReason::DeadlineExceeded => "DeadlineExceeded",
+            StopReason::StartDeadlineExceeded => "StartDeadlineExceeded",
+        }
+    }
+
+    /// The reason that the session finishes with once the container is gone; None: it does not finish.
+    pub fn finish(self) -> Option<Reason> {
+        match self {
+            StopReason::Requested | StopReason::Deleted => None,
+            StopReason::DeadlineExceeded => Some(Reason::DeadlineExceeded),
+            StopReason::StartDeadlineExceeded => Some(Reason::StartDeadlineExceeded),
+        }
+    }
+}
+
+/// The instant as a record keeps it. Times are written in whole seconds; rounded up, no deadline that is
+/// counted from one can act early.
+pub fn whole_second(time: Timestamp) -> Timestamp {
+    let up = i64::from(time.subsec_nanosecond() > 0);
+    Timestamp::from_second(time.as_second() + up).unwrap_or(Timestamp::MAX)
+}
+
+impl Facts {
+    /// Reads what is on record.
+    ///
+    /// # Errors
+    /// A runtime or a reason to stop that this version does not know. Fields that are merely missing
+    /// count as not recorded.
+    pub fn parse(status: &GameSessionStatus) -> Result<Facts, Unreadable> {
+        Ok(Facts {
+            runtime: runtime(status)?,
+            engine: engine(status),
+            attempt: status.attempt,
+            attempt_time: at(status.attempt_time.as_ref()),
+            restarts: status.restarts.unwrap_or(0),
+            interruptions: status.interruptions.unwrap_or(0),
+            container: status
+                .container
+                .as_ref()
+                .map(|container| recorded(container, status)),
+            stop: stop(status)?,
+            last_exit: status.last_exit.as_ref().and_then(last_exit),
+            start_time: at(status.start_time.as_ref()),
+            finish: at(status.finish_time.as_ref()).map(|time| Finish {
+                time,
+                reason: finish_reason(status),
+            }),
+            game: status
+                .game
+                .as_ref()
+                .and_then(|game| Some((game.uid.clone()?, game.generation?))),
+        })
+    }
+
+    /// The stop that is on record for the present attempt.
+    pub fn stop_of_attempt(&self) -> Option<&Stop> {
+        self.stop
+            .as_ref()
+            .filter(|stop| Some(stop.attempt) == self.attempt)
+    }
+
+    /// The end of the present attempt is on record.
+    pub fn exit_recorded(&self) -> bool {
+        self.last_exit
+            .as_ref()
+            .is_some_and(|exit| Some(exit.attempt) == self.attempt)
+    }
+
+    /// When the present attempt was Ready first.
+    pub fn ready_time(&self) -> Option<Timestamp> {
+        self.container.as_ref().and_then(|c| c.ready_time)
+    }
+}
+
+fn at(time: Option<&Time>) -> Option<Timestamp> {
+    time.map(|time| time.0)
+}
+
+fn runtime(status: &GameSessionStatus) -> Result<Option<RuntimeKind>, Unreadable> {
+    let Some(word) = &status.runtime else {
+        return Ok(None);
+    };
+    [RuntimeKind::Docker, RuntimeKind::Pod]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .map(Some)
+        .ok_or_else(|| Unreadable {
+            field: "runtime",
+            value: word.clone(),
+        })
+}
+
+fn engine(status: &GameSessionStatus) -> Option<Engine> {
+    let engine = status.engine.as_ref()?;
+    Some(Engine {
+        id: EngineId(engine.id.clone()?),
+        name: engine.name.clone(),
+    })
+}
+
+fn recorded(container: &ContainerStatus, status: &GameSessionStatus) -> RecordedContainer {
+    RecordedContainer {
+        id: container.id.clone().unwrap_or_default(),
+        name: container.name.clone().unwrap_or_default(),
+        image: container.image.clone().unwrap_or_default(),
+        image_id: container.image_id.clone(),
+        node_name: container.node_name.clone(),
+        start_time: at(container.start_time.as_ref()),
+        ready_time: at(container.ready_time.as_ref()),
+        endpoints: status.endpoints.clone().unwrap_or_default(),
+    }
+}
+
+fn stop(status: &GameSessionStatus) -> Result<Option<Stop>, Unreadable> {
+    let Some(stop) = &status.stop else {
+        return Ok(None);
+    };
+    let (Some(attempt), Some(word), Some(time)) = (stop.attempt, &stop.reason, &stop.time) else {
+        return Ok(None);
+    };
+    let reason = StopReason::ALL
+        .into_iter()
+        .find(|reason| reason.as_str() == word)
+        .ok_or_else(|| Unreadable {
+            field: "stop.reason",
+            value: word.clone(),
+        })?;
+    Ok(Some(Stop {
+        attempt,
+        reason,
+        time: time.0,
+    }))
+}
+
+fn last_exit(exit: &LastExit) -> Option<RecordedExit> {
+    Some(RecordedExit {
+        attempt: exit.attempt?,
+        reason: exit.reason.clone().unwrap_or_default(),
+        exit_code: exit.exit_code,
+        signal: exit.signal,
+        oom_killed: exit.oom_killed.unwrap_or(false),
+        start_time: at(exit.start_time.as_ref()),
+        finish_time: at(exit.finish_time.as_ref()),
+    })
+}
+
+/// The reason stands on the condition Finished. Where that is lost, or from a newer version, the phase
+/// tells enough: a finished session stays finished.
+fn finish_reason(status: &GameSessionStatus) -> Reason {
+    let written = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|c| c.type_ == "Finished" && c.status == ConditionStatus::True)
+        .and_then(|c| c.reason.parse().ok());
+    written.unwrap_or(match status.phase.as_deref() {
+        Some("Succeeded") => Reason::Completed,
+        Some("TimedOut") => Reason::DeadlineExceeded,
+        Some(_) | None => Reason::Error,
+    })
 }

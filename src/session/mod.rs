@@ -6,6 +6,8 @@
 pub mod container;
 pub mod contract;
 pub mod facts;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod observation;
 pub mod pattern;
 pub mod plan;

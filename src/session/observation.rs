@@ -118,3 +118,15 @@ pub struct Limits {
     /// When this process started.
     pub process_started: Timestamp,
 }
+
+impl Observation {
+    /// A person declared the recorded engine lost, and it is in doubt: what it held counts as gone.
+    pub fn decreed_lost(&self) -> bool {
+        let recorded = self.facts.engine.as_ref().map(|engine| &engine.id.0);
+        let doubt = matches!(self.seen, Seen::Unknown(_));
+        doubt
+            && self.facts.attempt.is_some()
+            && recorded.is_some()
+            && recorded == self.session.abandon_engine.as_ref()
+    }
+}

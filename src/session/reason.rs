@@ -56,12 +56,13 @@ pub enum Reason {
     NotStalled,
     // Events only
     Abandoned,
+    Unreadable,
     StrayContainer,
 }
 
 impl Reason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Reason; 45] = [
+    pub const ALL: [Reason; 46] = [
         Reason::Accepted,
         Reason::GameNotFound,
         Reason::GameInvalid,
@@ -106,6 +107,7 @@ impl Reason {
         Reason::ContainerLost,
         Reason::NotStalled,
         Reason::Abandoned,
+        Reason::Unreadable,
         Reason::StrayContainer,
     ];
 
@@ -156,6 +158,7 @@ impl Reason {
             Reason::ContainerLost => "ContainerLost",
             Reason::NotStalled => "NotStalled",
             Reason::Abandoned => "Abandoned",
+            Reason::Unreadable => "Unreadable",
             Reason::StrayContainer => "StrayContainer",
         }
     }
@@ -186,7 +189,10 @@ mod tests {
     #[test]
     fn the_list_of_all_reasons_lacks_none_and_doubles_none() {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place, "{reason:?} stands in the wrong place");
+            assert_eq!(
+                reason as usize, place,
+                "{reason:?} stands in the wrong place"
+            );
         }
         // The last variant: one that is added behind it makes this line, and ALL, wrong.
         assert_eq!(Reason::StrayContainer as usize + 1, Reason::ALL.len());
@@ -204,6 +210,9 @@ mod tests {
     #[test]
     fn a_word_that_is_no_reason_is_named_in_the_error() {
         let error = "Tired".parse::<Reason>().unwrap_err();
-        assert_eq!(error.to_string(), "\"Tired\" is not a reason that this version knows");
+        assert_eq!(
+            error.to_string(),
+            "\"Tired\" is not a reason that this version knows"
+        );
     }
 }

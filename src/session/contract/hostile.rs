@@ -203,6 +203,7 @@ fn observation(contract: &Contract) -> Observation {
         session: Session {
             namespace: "arcade".into(),
             name: "friday".into(),
+            resource_version: "1".to_owned(),
             uid: "u-1".into(),
             generation: 1,
             user: contract.user_id.clone(),

@@ -1,12 +1,30 @@
 //! The table of the controller: one exhaustive decision over (wish, seen).
+//!
+//! Each submodule holds a group of rows. Nothing here blocks, reads a clock or remembers.
+
+mod before;
+mod case;
+mod deletion;
+mod ended;
+mod finished;
+mod getting;
+mod running;
+mod stopping;
+#[cfg(test)]
+mod tests;
 
 use jiff::{SignedDuration, Timestamp};
+
+use case::Case;
+use stopping::Held;
+
+pub(super) use ended::{headline, phase as finish_phase};
 
 use super::container::{ContainerSpec, Volume};
 use super::facts::Facts;
 use super::observation::Observation;
 use super::reason::Reason;
-use super::seen::ContainerId;
+use super::seen::{ContainerId, Seen};
 use crate::api::ImagePullPolicy;
 
 /// One decision.
@@ -33,6 +51,22 @@ pub enum Row {
     E1, E2, E3, E4,
     C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, C15, C16,
     R1, R2, R3, R4,
+}
+
+impl Row {
+    /// Every row, in the order of the table.
+    #[rustfmt::skip]
+    pub const ALL: [Row; 60] = [
+        Row::D1, Row::D2, Row::D3, Row::D4, Row::D5, Row::D6, Row::D7, Row::D8, Row::D9, Row::D10, Row::D11,
+        Row::F1, Row::F2, Row::F3, Row::F4, Row::F5, Row::F6,
+        Row::U1,
+        Row::A1, Row::A2, Row::A3,
+        Row::P1, Row::P2, Row::P3, Row::P4,
+        Row::S1, Row::S2, Row::S3, Row::S4, Row::S5, Row::S6, Row::S7, Row::S8, Row::S9, Row::S10, Row::S11,
+        Row::E1, Row::E2, Row::E3, Row::E4,
+        Row::C1, Row::C2, Row::C3, Row::C4, Row::C5, Row::C6, Row::C7, Row::C8, Row::C9, Row::C10, Row::C11, Row::C12, Row::C13, Row::C14, Row::C15, Row::C16,
+        Row::R1, Row::R2, Row::R3, Row::R4,
+    ];
 }
 
 /// At most one write.
@@ -127,7 +161,83 @@ pub struct Event {
     pub message: String,
 }
 
+/// What is to be true of the session, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// It has a deletionTimestamp.
+    Delete,
+    /// It has finished.
+    Finished,
+    /// `desiredState: Stopped`.
+    Stop,
+    /// `desiredState: Running`.
+    Run,
+}
+
 /// Decides. Total: every observation meets a row. No I/O, no clock, no randomness.
-pub fn plan(_o: &Observation) -> Plan {
-    todo!("the rows")
+///
+/// In an arm the groups stand in the order of the table, and so do the rows in a group: the first that
+/// matches wins.
+pub fn plan(o: &Observation) -> Plan {
+    let case = Case::of(o);
+    match (case.wish, case.seen) {
+        (Wish::Delete, Seen::Unknown(doubt)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::doubt(&case, doubt))
+        }
+        (Wish::Delete, Seen::Running(c, _) | Seen::Paused(c)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::running(&case, c))
+        }
+        (Wish::Delete, Seen::Created(c, _) | Seen::Exited(c, _)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::remains(&case, c))
+        }
+        (Wish::Delete, Seen::Going) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::going(&case))
+        }
+        (Wish::Delete, Seen::Absent | Seen::Foreign(_)) => {
+            deletion::released(&case).unwrap_or_else(|| deletion::gone(&case))
+        }
+
+        (Wish::Finished, Seen::Running(c, _) | Seen::Paused(c)) => finished::stray(c),
+        (Wish::Finished, Seen::Created(c, _) | Seen::Exited(c, _)) => finished::remains(c),
+        (Wish::Finished, Seen::Going) => finished::going(&case),
+        (Wish::Finished, Seen::Absent | Seen::Foreign(_)) => finished::released(&case)
+            .or_else(|| finished::expired(&case))
+            .unwrap_or_else(|| finished::rest(&case)),
+        (Wish::Finished, Seen::Unknown(_)) => {
+            finished::expired_in_doubt(&case).unwrap_or_else(|| finished::rest_in_doubt(&case))
+        }
+
+        (Wish::Stop | Wish::Run, Seen::Unknown(doubt)) => before::doubt(&case, doubt),
+        (Wish::Stop | Wish::Run, Seen::Foreign(holder)) => before::nothing_made(&case)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::gone(&case))
+            .or_else(|| ended::lost(&case))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::name_taken(&case, holder)),
+        (Wish::Stop | Wish::Run, Seen::Absent) => before::nothing_made(&case)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::gone(&case))
+            .or_else(|| ended::lost(&case))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::next_step(&case)),
+        (Wish::Stop | Wish::Run, Seen::Created(c, made)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::made(&case, c))
+            .or_else(|| ended::never_started(&case, made))
+            .or_else(|| getting::overdue(&case))
+            .unwrap_or_else(|| getting::start(&case, c, made)),
+        (Wish::Stop | Wish::Run, Seen::Going) => getting::going(&case),
+        (Wish::Stop | Wish::Run, Seen::Exited(c, exit)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::exited(&case, c, exit))
+            .unwrap_or_else(|| ended::by_itself(&case, c, exit)),
+        (Wish::Stop | Wish::Run, Seen::Paused(c)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::live(&case, c, Held::Paused))
+            .unwrap_or_else(|| running::paused(&case, c)),
+        (Wish::Stop | Wish::Run, Seen::Running(c, answer)) => before::adoption(&case, c)
+            .or_else(|| before::finalizer(&case))
+            .or_else(|| stopping::live(&case, c, Held::of(answer)))
+            .unwrap_or_else(|| running::answered(&case, c, answer)),
+    }
 }

@@ -1,0 +1,499 @@
+//! Raw flags and environment -> [`Config`], once: nobody downstream reads a flag or a variable again.
+//!
+//! Every flag has an environment variable, `DILLINGER_` and its name in capitals. Nothing here blocks,
+//! except that the Pod's own namespace is read from its file.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::RuntimeKind;
+
+/// Makes one game container true to each GameSession, and writes what it sees back.
+#[derive(Debug, Parser)]
+#[command(name = "dillinger-runner", version, about, long_about = None, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the sessions of a cluster and run their containers.
+    Controller(Flags),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crd,
+    /// Show the engine that holds the containers, or declare a lost one as abandoned.
+    #[command(subcommand)]
+    Engine(EngineCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EngineCommand {
+    /// Print the engine that answers, and the sessions recorded on each engine.
+    Show(EngineFlags),
+    /// Declare that an engine and all it held is lost: annotates every session recorded on it.
+    /// Their storage is gone with the engine; sessions that should run start anew.
+    Abandon {
+        /// Id of the engine, as `engine show` and `status.engine.id` name it.
+        id: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        flags: EngineFlags,
+    },
+}
+
+/// What `engine show` and `engine abandon` need to know.
+#[derive(Clone, Debug, Args)]
+pub struct EngineFlags {
+    /// Docker Engine to talk to: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
+    #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
+    pub docker_host: Option<String>,
+
+    /// Name of the controller whose containers these are.
+    #[arg(
+        long,
+        env = "DILLINGER_CONTROLLER_NAME",
+        default_value = "dillinger-runner"
+    )]
+    pub controller_name: String,
+
+    /// Namespaces to look into, separated by commas. Default: all.
+    #[arg(
+        long,
+        env = "DILLINGER_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…"
+    )]
+    pub watch_namespaces: Vec<String>,
+}
+
+/// The flags of `controller`, as written.
+#[derive(Clone, Debug, Args)]
+pub struct Flags {
+    /// Where containers may run, separated by commas: Docker.
+    #[arg(
+        long,
+        env = "DILLINGER_RUNTIMES",
+        value_delimiter = ',',
+        default_value = "Docker",
+        value_name = "RUNTIME,…"
+    )]
+    pub runtimes: Vec<String>,
+
+    /// Name in the label dillinger.dev/controller of all that this controller makes. Two controllers with
+    /// one name on one engine and one cluster take each other's place.
+    #[arg(
+        long,
+        env = "DILLINGER_CONTROLLER_NAME",
+        default_value = "dillinger-runner"
+    )]
+    pub controller_name: String,
+
+    /// Host ports that games may get, first-last.
+    #[arg(
+        long,
+        env = "DILLINGER_PORT_RANGE",
+        default_value = "7000-8000",
+        value_name = "FIRST-LAST"
+    )]
+    pub port_range: String,
+
+    /// Address of this host on which game ports are published; 0.0.0.0 for all.
+    #[arg(long, env = "DILLINGER_BIND_ADDRESS", default_value = "127.0.0.1")]
+    pub bind_address: IpAddr,
+
+    /// Host name or address that players are told (status.address). Default: the bind address; with
+    /// 0.0.0.0 or [::] as the bind address it must be set.
+    #[arg(long, env = "DILLINGER_ADVERTISE_ADDRESS", value_name = "HOST")]
+    pub advertise_address: Option<String>,
+
+    /// Address of health (/healthz, /readyz), /metrics and PUT /log-level. Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "DILLINGER_ADMIN_ADDRESS",
+        default_value = "127.0.0.1:3003"
+    )]
+    pub admin_address: SocketAddr,
+
+    /// Act only while holding the Lease of the engine, so that a second controller can stand by.
+    #[arg(
+        long,
+        env = "DILLINGER_LEADER_ELECT",
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "true|false"
+    )]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease. Default: the Pod's own namespace, outside a Pod "default".
+    #[arg(long, env = "DILLINGER_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// Namespaces whose sessions and Games are served, separated by commas. Default: all.
+    #[arg(
+        long,
+        env = "DILLINGER_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…"
+    )]
+    pub watch_namespaces: Vec<String>,
+
+    /// Seconds that a session may take until it has a container (pulls, ports, a missing Game) before it fails.
+    #[arg(
+        long,
+        env = "DILLINGER_PROVISION_DEADLINE",
+        default_value_t = 3600,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(i32).range(1..=604_800)
+    )]
+    pub provision_deadline: i32,
+
+    /// One line of text or one JSON object per log entry.
+    #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// Log level (error, warn, info, debug, trace), or directives such as "info,dillinger_runner=debug".
+    /// PUT /log-level on the admin address changes it while running.
+    #[arg(long, env = "DILLINGER_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// Docker Engine to use: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
+    #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
+    pub docker_host: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The flags, checked and resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Not empty, each once, in the order of the flag.
+    pub runtimes: Vec<RuntimeKind>,
+    pub controller_name: String,
+    pub port_range: RangeInclusive<u16>,
+    pub bind_address: IpAddr,
+    pub advertise_address: String,
+    pub admin_address: SocketAddr,
+    pub leader_elect: bool,
+    pub lease_namespace: String,
+    /// Empty: all.
+    pub watch_namespaces: Vec<String>,
+    pub provision_deadline: Duration,
+    pub log_format: LogFormat,
+    pub log_level: String,
+    /// None: the runtime's default.
+    pub docker_host: Option<String>,
+    /// Folder of Docker's credentials file.
+    pub docker_config: Option<PathBuf>,
+}
+
+/// Why the flags make no configuration. Each names the flag, the value and what would do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("--runtimes: \"{0}\" is not a runtime of this version; it knows: Docker")]
+    UnknownRuntime(String),
+    #[error("--runtimes: name at least one runtime")]
+    NoRuntime,
+    #[error("--port-range: \"{0}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
+    PortRange(String),
+    #[error(
+        "--advertise-address: set it, since --bind-address {0} is no address that players can reach"
+    )]
+    Advertise(IpAddr),
+    #[error("--advertise-address: \"{0}\" is neither an IP address nor a host name")]
+    AdvertiseName(String),
+    #[error("{flag}: \"{value}\" is not a valid name (a-z, 0-9 and -, at most 63)")]
+    Name { flag: &'static str, value: String },
+    #[error("--docker-host: \"{0}\" starts with neither unix:// nor tcp:// nor http://")]
+    DockerHost(String),
+}
+
+/// Where a Pod finds its own namespace.
+const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+impl Flags {
+    /// Checks and resolves the flags; the file of the Pod's namespace is the only thing read.
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let own = own_namespace(Path::new(POD_NAMESPACE));
+        self.resolve_in(own)
+    }
+
+    fn resolve_in(self, own_namespace: Option<String>) -> Result<Config, ConfigError> {
+        let Flags {
+            runtimes,
+            controller_name,
+            port_range,
+            bind_address,
+            advertise_address,
+            admin_address,
+            leader_elect,
+            lease_namespace,
+            watch_namespaces,
+            provision_deadline,
+            log_format,
+            log_level,
+            docker_host,
+        } = self;
+        check_name("--controller-name", &controller_name)?;
+        let watch_namespaces = names("--watch-namespaces", watch_namespaces)?;
+        let lease_namespace = lease_namespace
+            .or(own_namespace)
+            .unwrap_or_else(|| "default".to_owned());
+        check_name("--lease-namespace", &lease_namespace)?;
+        let docker_host = docker_host_or_environment(docker_host)?;
+        Ok(Config {
+            runtimes: parse_runtimes(&runtimes)?,
+            controller_name,
+            port_range: parse_range(&port_range)?,
+            bind_address,
+            advertise_address: advertised(advertise_address, bind_address)?,
+            admin_address,
+            leader_elect,
+            lease_namespace,
+            watch_namespaces,
+            provision_deadline: Duration::from_secs(provision_deadline.unsigned_abs().into()),
+            log_format,
+            log_level,
+            docker_host,
+            docker_config: docker_config(),
+        })
+    }
+}
+
+impl EngineFlags {
+    /// The namespaces to look into; empty: all.
+    pub fn namespaces(&self) -> Result<Vec<String>, ConfigError> {
+        names("--watch-namespaces", self.watch_namespaces.clone())
+    }
+
+    /// Where the Docker Engine is; None: the runtime's default.
+    pub fn docker_host(&self) -> Result<Option<String>, ConfigError> {
+        docker_host_or_environment(self.docker_host.clone())
+    }
+}
+
+/// The Pod's own namespace; None outside a Pod.
+fn own_namespace(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let name = text.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
+    let mut kinds = Vec::new();
+    for word in words.iter().map(|word| word.trim()) {
+        let kind = if word.eq_ignore_ascii_case("docker") {
+            RuntimeKind::Docker
+        } else {
+            return Err(ConfigError::UnknownRuntime(word.to_owned()));
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() {
+        return Err(ConfigError::NoRuntime);
+    }
+    Ok(kinds)
+}
+
+fn parse_range(text: &str) -> Result<RangeInclusive<u16>, ConfigError> {
+    let refuse = || ConfigError::PortRange(text.to_owned());
+    let (first, last) = text.split_once('-').ok_or_else(refuse)?;
+    let first: u16 = first.trim().parse().map_err(|_| refuse())?;
+    let last: u16 = last.trim().parse().map_err(|_| refuse())?;
+    if first == 0 || first > last {
+        return Err(refuse());
+    }
+    Ok(first..=last)
+}
+
+fn advertised(flag: Option<String>, bind: IpAddr) -> Result<String, ConfigError> {
+    match flag {
+        Some(host) if host.parse::<IpAddr>().is_ok() || is_host_name(&host) => Ok(host),
+        Some(host) => Err(ConfigError::AdvertiseName(host)),
+        None if bind.is_unspecified() => Err(ConfigError::Advertise(bind)),
+        None => Ok(bind.to_string()),
+    }
+}
+
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn names(flag: &'static str, values: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let mut names = Vec::new();
+    for value in values {
+        let value = value.trim().to_owned();
+        if value.is_empty() {
+            continue;
+        }
+        check_name(flag, &value)?;
+        if !names.contains(&value) {
+            names.push(value);
+        }
+    }
+    Ok(names)
+}
+
+fn check_name(flag: &'static str, value: &str) -> Result<(), ConfigError> {
+    if is_label(value) && !value.chars().any(|c| c.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    Err(ConfigError::Name {
+        flag,
+        value: value.to_owned(),
+    })
+}
+
+/// The flag, else Docker's own variable.
+fn docker_host_or_environment(flag: Option<String>) -> Result<Option<String>, ConfigError> {
+    let own = || std::env::var("DOCKER_HOST").ok();
+    let host = flag.or_else(own).filter(|url| !url.is_empty());
+    let known = ["unix://", "tcp://", "http://"];
+    match host {
+        Some(url) if !known.iter().any(|scheme| url.starts_with(scheme)) => {
+            Err(ConfigError::DockerHost(url))
+        }
+        Some(_) | None => Ok(host),
+    }
+}
+
+/// Folder of the user's Docker credentials file: DOCKER_CONFIG, else `~/.docker`.
+fn docker_config() -> Option<PathBuf> {
+    let set = std::env::var_os("DOCKER_CONFIG").filter(|path| !path.is_empty());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
+    set.map(PathBuf::from).or_else(home)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn flags(args: &[&str]) -> Flags {
+        let args = ["dillinger-runner", "controller"]
+            .into_iter()
+            .chain(args.iter().copied());
+        match Cli::parse_from(args).command {
+            Command::Controller(flags) => flags,
+            other => panic!("not the controller: {other:?}"),
+        }
+    }
+
+    fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
+        flags(args).resolve_in(None)
+    }
+
+    #[test]
+    fn without_flags_it_serves_docker_on_loopback_only() {
+        let config = resolve(&[]).unwrap();
+        assert_eq!(config.runtimes, [RuntimeKind::Docker]);
+        assert_eq!(config.port_range, 7000..=8000);
+        assert_eq!(config.advertise_address, "127.0.0.1");
+        assert_eq!(config.admin_address, "127.0.0.1:3003".parse().unwrap());
+        assert_eq!(config.lease_namespace, "default");
+        assert_eq!(config.controller_name, "dillinger-runner");
+        assert!(config.leader_elect);
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable_and_stands_in_the_help() {
+        let mut command = Cli::command();
+        let controller = command.find_subcommand_mut("controller").unwrap();
+        let help = controller.render_long_help().to_string();
+        for flag in controller.get_arguments() {
+            let Some(long) = flag.get_long().filter(|long| *long != "help") else {
+                continue;
+            };
+            let variable = format!("DILLINGER_{}", long.to_uppercase().replace('-', "_"));
+            let found = flag
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            assert_eq!(found.as_deref(), Some(&*variable), "--{long}");
+            assert!(help.contains(&variable), "{variable} in --help");
+        }
+    }
+
+    #[test]
+    fn the_lease_is_in_the_pods_own_namespace_unless_a_flag_names_another() {
+        let own = Some("games".to_owned());
+        let config = flags(&[]).resolve_in(own.clone()).unwrap();
+        assert_eq!(config.lease_namespace, "games");
+        let config = flags(&["--lease-namespace", "other"])
+            .resolve_in(own)
+            .unwrap();
+        assert_eq!(config.lease_namespace, "other");
+    }
+
+    #[test]
+    fn an_address_that_no_player_can_reach_is_refused_unless_one_is_advertised() {
+        let refused = resolve(&["--bind-address", "0.0.0.0"]).unwrap_err();
+        assert!(
+            refused.to_string().contains("--advertise-address"),
+            "{refused}"
+        );
+        let config = resolve(&[
+            "--bind-address",
+            "0.0.0.0",
+            "--advertise-address",
+            "play.example.org",
+        ]);
+        assert_eq!(config.unwrap().advertise_address, "play.example.org");
+        assert!(resolve(&["--advertise-address", "no spaces here"]).is_err());
+    }
+
+    #[test]
+    fn a_port_range_needs_a_first_and_a_last_in_order() {
+        assert_eq!(
+            resolve(&["--port-range", "9000-9000"]).unwrap().port_range,
+            9000..=9000
+        );
+        for text in ["", "7000", "8000-7000", "0-10", "7000-70000", "a-b"] {
+            let refused = resolve(&["--port-range", text]).unwrap_err();
+            assert_eq!(refused, ConfigError::PortRange(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_runtime_that_this_version_does_not_know_is_named_in_the_refusal() {
+        let refused = resolve(&["--runtimes", "Docker,Pod"]).unwrap_err();
+        assert_eq!(refused, ConfigError::UnknownRuntime("Pod".to_owned()));
+        assert_eq!(
+            resolve(&["--runtimes", "docker,Docker"])
+                .unwrap()
+                .runtimes
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn names_are_checked_before_anything_starts() {
+        assert!(resolve(&["--controller-name", "Upper"]).is_err());
+        assert!(resolve(&["--watch-namespaces", "a,b_c"]).is_err());
+        let config = resolve(&["--watch-namespaces", "a, b,a"]).unwrap();
+        assert_eq!(config.watch_namespaces, ["a", "b"]);
+        assert!(resolve(&["--docker-host", "/run/docker.sock"]).is_err());
+    }
+}

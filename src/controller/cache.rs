@@ -1,0 +1,339 @@
+//! The caches of sessions and Games, and the indexes over them. Never blocks beyond a short lock.
+//!
+//! The store of sessions is kept object by object, never swapped whole: one watch a namespace feeds it, and
+//! it is "ready" for kube from the start (a drain at shutdown would else wait for ever).
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::Event;
+
+use super::guard::Guarded;
+use super::triggers::SessionRef;
+use crate::api::{Game, GameSession};
+
+/// Prefix of our annotations: a change of one is a command.
+const OURS: &str = "dillinger.dev/";
+
+/// What an event about a session asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Something that a decision depends on changed.
+    pub look: bool,
+    /// uid of a session that is gone.
+    pub gone: Option<String>,
+}
+
+/// Sessions by name, uid and Game.
+pub struct SessionCache {
+    reader: Store<Guarded<GameSession>>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    writer: Writer<Guarded<GameSession>>,
+    known: HashMap<SessionRef, Known>,
+    by_uid: HashMap<String, SessionRef>,
+    by_game: HashMap<(String, String), HashSet<SessionRef>>,
+}
+
+struct Known {
+    uid: String,
+    print: u64,
+    game: Option<(String, String)>,
+}
+
+impl SessionCache {
+    pub fn new() -> Self {
+        let mut writer = Writer::new(());
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        SessionCache {
+            reader: writer.as_reader(),
+            inner: Mutex::new(Inner {
+                writer,
+                known: HashMap::new(),
+                by_uid: HashMap::new(),
+                by_game: HashMap::new(),
+            }),
+        }
+    }
+
+    /// The store, for kube's controller.
+    pub fn store(&self) -> Store<Guarded<GameSession>> {
+        self.reader.clone()
+    }
+
+    /// The session as the cache has it; None if it is not there or cannot be read.
+    pub fn get(&self, session: &SessionRef) -> Option<Arc<GameSession>> {
+        self.reader.get(session)?.read().cloned()
+    }
+
+    /// All sessions, read or not.
+    pub fn all(&self) -> Vec<SessionRef> {
+        self.lock().known.keys().cloned().collect()
+    }
+
+    /// The session with this uid.
+    pub fn by_uid(&self, uid: &str) -> Option<SessionRef> {
+        self.lock().by_uid.get(uid).cloned()
+    }
+
+    /// Sessions of this Game that have no container yet.
+    pub fn waiting_for(&self, namespace: &str, game: &str) -> Vec<SessionRef> {
+        let inner = self.lock();
+        let of_game = inner.by_game.get(&(namespace.to_owned(), game.to_owned()));
+        let sessions = of_game.into_iter().flatten();
+        let waits = |session: &&SessionRef| self.get(session).is_none_or(|s| has_no_container(&s));
+        sessions.filter(waits).cloned().collect()
+    }
+
+    /// A session as it came. It is in the store when this returns.
+    pub fn apply(&self, object: Guarded<GameSession>) -> Change {
+        let key = ObjectRef::from_obj(&object);
+        let uid = object.uid().unwrap_or_default();
+        let game = object.read().map(|session| {
+            let namespace = session.namespace().unwrap_or_default();
+            (namespace, session.spec.game_ref.name.clone())
+        });
+        let print = print(&object);
+        let mut inner = self.lock();
+        inner.writer.apply_watcher_event(&Event::Apply(object));
+        let before = inner.unlink(&key);
+        inner.by_uid.insert(uid.clone(), key.clone());
+        if let Some(game) = &game {
+            let of_game = inner.by_game.entry(game.clone()).or_default();
+            of_game.insert(key.clone());
+        }
+        let known = Known {
+            uid: uid.clone(),
+            print,
+            game,
+        };
+        inner.known.insert(key, known);
+        match before {
+            Some(before) if before.uid == uid => Change {
+                look: before.print != print,
+                gone: None,
+            },
+            Some(before) => Change {
+                look: true,
+                gone: Some(before.uid),
+            },
+            None => Change {
+                look: true,
+                gone: None,
+            },
+        }
+    }
+
+    /// The session of this name is gone.
+    pub fn remove(&self, key: &SessionRef) -> Change {
+        let mut inner = self.lock();
+        if let Some(object) = self.reader.get(key) {
+            inner
+                .writer
+                .apply_watcher_event(&Event::Delete((*object).clone()));
+        }
+        let gone = inner.unlink(key).map(|known| known.uid);
+        Change { look: false, gone }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for SessionCache {
+    fn default() -> Self {
+        SessionCache::new()
+    }
+}
+
+impl Inner {
+    /// Takes a session out of the indexes.
+    fn unlink(&mut self, key: &SessionRef) -> Option<Known> {
+        let known = self.known.remove(key)?;
+        self.by_uid.remove(&known.uid);
+        if let Some(game) = &known.game
+            && let Some(of_game) = self.by_game.get_mut(game)
+        {
+            of_game.remove(key);
+            if of_game.is_empty() {
+                self.by_game.remove(game);
+            }
+        }
+        Some(known)
+    }
+}
+
+fn has_no_container(session: &GameSession) -> bool {
+    let status = session.status.as_ref();
+    status.is_none_or(|status| status.container.is_none() && status.finish_time.is_none())
+}
+
+/// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations.
+/// Status alone never triggers: it is ours.
+fn print(object: &Guarded<GameSession>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let metadata = kube::Resource::meta(object);
+    metadata.generation.hash(&mut hasher);
+    metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    metadata.finalizers.hash(&mut hasher);
+    let annotations = metadata.annotations.iter().flatten();
+    for (key, value) in annotations.filter(|(key, _)| key.starts_with(OURS)) {
+        (key, value).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Games by namespace and name.
+#[derive(Default)]
+pub struct GameCache(Mutex<HashMap<(String, String), Guarded<Game>>>);
+
+impl GameCache {
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Guarded<Game>> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().get(&key).cloned()
+    }
+
+    /// A Game as it came; whether its spec is another one than before.
+    pub fn apply(&self, game: Guarded<Game>) -> bool {
+        let print = |game: &Guarded<Game>| (game.uid(), kube::Resource::meta(game).generation);
+        let key = (game.namespace().unwrap_or_default(), game.name_any());
+        let now = print(&game);
+        self.lock()
+            .insert(key, game)
+            .is_none_or(|before| print(&before) != now)
+    }
+
+    pub fn remove(&self, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().remove(&key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Guarded<Game>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn session(name: &str, uid: &str, change: impl FnOnce(&mut Value)) -> Guarded<GameSession> {
+        let mut value = json!({
+            "metadata": {"name": name, "namespace": "games", "uid": uid, "generation": 1},
+            "spec": {"gameRef": {"name": "wesnoth"}, "user": "alice"},
+        });
+        change(&mut value);
+        serde_json::from_str(&value.to_string()).unwrap()
+    }
+
+    fn key(name: &str) -> SessionRef {
+        ObjectRef::new(name).within("games")
+    }
+
+    #[test]
+    fn our_own_status_asks_for_no_look_and_what_others_change_does() {
+        let cache = SessionCache::new();
+        let look = |change: fn(&mut Value)| cache.apply(session("a", "u", change)).look;
+        assert!(look(|_| {}), "a new session");
+        assert!(!look(|_| {}), "nothing changed");
+        assert!(!look(|v| v["status"] = json!({"phase": "Running"})));
+        assert!(!look(
+            |v| v["metadata"]["annotations"] = json!({"example.org/a": "b"})
+        ));
+        assert!(!look(|v| v["metadata"]["labels"] = json!({"a": "b"})));
+        assert!(look(|v| v["metadata"]["generation"] = json!(2)));
+        assert!(look(|v| v["metadata"]["finalizers"] = json!(["a/b"])));
+        assert!(look(
+            |v| v["metadata"]["annotations"] = json!({"dillinger.dev/abandon-engine": "e"})
+        ));
+        assert!(look(
+            |v| v["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z")
+        ));
+    }
+
+    #[test]
+    fn another_object_of_the_same_name_is_a_new_session_and_the_old_one_is_gone() {
+        let cache = SessionCache::new();
+        cache.apply(session("a", "old", |_| {}));
+        let change = cache.apply(session("a", "new", |_| {}));
+        let gone = Some("old".to_owned());
+        assert_eq!(change, Change { look: true, gone });
+        assert_eq!(cache.by_uid("old"), None);
+        assert_eq!(cache.by_uid("new"), Some(key("a")));
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_from_every_index() {
+        let cache = SessionCache::new();
+        cache.apply(session("a", "u", |_| {}));
+        assert_eq!(cache.waiting_for("games", "wesnoth"), [key("a")]);
+        assert_eq!(cache.remove(&key("a")).gone.as_deref(), Some("u"));
+        assert!(cache.get(&key("a")).is_none());
+        assert_eq!(cache.by_uid("u"), None);
+        assert!(cache.waiting_for("games", "wesnoth").is_empty());
+        assert!(cache.all().is_empty());
+        assert_eq!(cache.remove(&key("a")), Change::default());
+    }
+
+    #[test]
+    fn a_game_wakes_its_sessions_without_a_container_and_no_others() {
+        let cache = SessionCache::new();
+        cache.apply(session("waits", "1", |_| {}));
+        cache.apply(session("plays", "2", |v| {
+            v["status"] = json!({"container": {"id": "c"}})
+        }));
+        cache.apply(session("ended", "3", |v| {
+            v["status"] = json!({"finishTime": "2026-01-01T00:00:00Z"})
+        }));
+        cache.apply(session("other", "4", |v| {
+            v["spec"]["gameRef"]["name"] = json!("teeworlds")
+        }));
+        assert_eq!(cache.waiting_for("games", "wesnoth"), [key("waits")]);
+        assert!(cache.waiting_for("elsewhere", "wesnoth").is_empty());
+    }
+
+    #[test]
+    fn a_session_that_names_another_game_moves_to_it() {
+        let cache = SessionCache::new();
+        cache.apply(session("a", "u", |_| {}));
+        cache.apply(session("a", "u", |v| {
+            v["spec"]["gameRef"]["name"] = json!("teeworlds")
+        }));
+        assert!(cache.waiting_for("games", "wesnoth").is_empty());
+        assert_eq!(cache.waiting_for("games", "teeworlds"), [key("a")]);
+    }
+
+    #[test]
+    fn the_store_is_ready_from_the_start_so_that_a_drain_never_waits_for_it() {
+        let cache = SessionCache::new();
+        let ready =
+            futures::FutureExt::now_or_never(async { cache.store().wait_until_ready().await });
+        assert!(ready.is_some());
+    }
+
+    #[test]
+    fn only_another_spec_of_a_game_counts_as_a_change() {
+        let games = GameCache::default();
+        let game = |generation: i64| -> Guarded<Game> {
+            let text = json!({
+                "metadata": {"name": "g", "namespace": "n", "uid": "u", "generation": generation},
+                "spec": {"image": "example/game:1"},
+            });
+            serde_json::from_str(&text.to_string()).unwrap()
+        };
+        assert!(games.apply(game(1)));
+        assert!(!games.apply(game(1)));
+        assert!(games.apply(game(2)));
+        games.remove("n", "g");
+        assert!(games.get("n", "g").is_none());
+    }
+}

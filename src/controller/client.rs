@@ -1,0 +1,140 @@
+//! The connection to the API server: TCP_NODELAY, no retries of its own, watches and dates looked at as
+//! they pass. Connecting happens at each call, so building never waits for the API server.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt};
+use kube::{Client, Config};
+use tokio::time::Instant;
+use tower::{BoxError, Service, ServiceBuilder};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no usable kubeconfig (KUBECONFIG, ~/.kube/config) and not inside a Pod")]
+    NoConfig(#[source] kube::config::InferConfigError),
+    #[error("the kubeconfig cannot be used")]
+    Unusable(#[source] kube::Error),
+}
+
+/// The client that the environment names.
+pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
+    let config = Config::infer().await.map_err(ClientError::NoConfig)?;
+    build(&config, watches.clone()).map_err(ClientError::Unusable)
+}
+
+fn build(config: &Config, watches: WatchAges) -> Result<Client, kube::Error> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    // Off by default: 40 ms spikes of Nagle's algorithm with delayed acknowledgements.
+    http.set_nodelay(true);
+    http.set_connect_timeout(config.connect_timeout);
+    let https = config.rustls_https_connector_with_connector(http)?;
+    let hyper = HyperClient::builder(TokioExecutor::new()).build::<_, Body>(https);
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper);
+    let noted = NoteWatches { stack, watches };
+    Ok(Client::new(noted, config.default_namespace.clone()))
+}
+
+/// Notes when a watch of ours was answered.
+struct NoteWatches<S> {
+    stack: S,
+    watches: WatchAges,
+}
+
+impl<S, B> Service<Request<Body>> for NoteWatches<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<B>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.stack.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (kind, watches) = (watched_kind(&request), self.watches.clone());
+        let answer = self.stack.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            if let Some(kind) = kind
+                && response.status().is_success()
+            {
+                watches.answered(kind);
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// The plural of the kind, if the request starts a watch of ours.
+fn watched_kind(request: &Request<Body>) -> Option<&'static str> {
+    let uri = request.uri();
+    let watch = uri.query()?.split('&').any(|pair| pair == "watch=true");
+    let last = uri.path().rsplit('/').next()?;
+    let known = KINDS.into_iter().find(|kind| *kind == last);
+    known.filter(|_| watch)
+}
+
+/// What we watch.
+const KINDS: [&str; 2] = ["gamesessions", "games"];
+
+/// When the API server last answered the start of each watch. A watch is started anew every 30 s.
+#[derive(Clone, Debug, Default)]
+pub struct WatchAges(Arc<Mutex<Vec<(&'static str, Instant)>>>);
+
+impl WatchAges {
+    fn answered(&self, kind: &'static str) {
+        let mut ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ages.retain(|(known, _)| *known != kind);
+        ages.push((kind, Instant::now()));
+    }
+
+    /// Whether the start of a watch of this kind was answered after `then`.
+    pub fn answered_since(&self, kind: &str, then: Instant) -> bool {
+        let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ages.iter().any(|(known, at)| *known == kind && *at > then)
+    }
+
+    /// Seconds since the last answer, for each kind that was ever answered.
+    pub fn seconds(&self) -> Vec<(&'static str, f64)> {
+        let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = |(kind, at): &(&'static str, Instant)| (*kind, at.elapsed().as_secs_f64());
+        ages.iter().map(age).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_start_of_a_watch_of_ours_counts() {
+        let kind = |uri: &str| watched_kind(&Request::get(uri).body(Body::empty()).unwrap());
+        let base = "https://h/apis/dillinger.dev/v1alpha1/gamesessions";
+        assert_eq!(kind(&format!("{base}?limit=100")), None);
+        assert_eq!(
+            kind(&format!("{base}?a=b&watch=true")),
+            Some("gamesessions")
+        );
+        assert_eq!(
+            kind("https://h/apis/dillinger.dev/v1alpha1/namespaces/n/games?watch=true"),
+            Some("games")
+        );
+        assert_eq!(kind("https://h/api/v1/pods?watch=true"), None);
+    }
+}

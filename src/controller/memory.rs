@@ -1,0 +1,175 @@
+//! What this process remembers of each session, and the clocks of doubt. With all of it lost every plan is
+//! still safe; it only makes things faster. Never blocks beyond a short lock.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::backoff::doubled;
+use crate::session::observation::Memo;
+use crate::session::plan::Row;
+use crate::session::seen::{Doubt, Seen};
+
+/// What is remembered of one session.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    pub memo: Memo,
+    /// A pull was started or joined for this attempt (policy Always counts it once the image is there).
+    pub pulling: Option<i32>,
+    /// The row of the last look and how often in a row it was met.
+    row: Option<(Row, u32)>,
+    /// When the attempt was recorded by this process.
+    pub attempt_at: Option<(i32, Instant)>,
+    /// When the last report went out.
+    pub reported: Option<Instant>,
+    /// This session was said to be unreadable, in this version of it.
+    pub unreadable: Option<String>,
+}
+
+/// By uid; and since when the engine has been away, one clock for all its sessions.
+#[derive(Debug, Default)]
+pub struct Memory {
+    sessions: Mutex<HashMap<String, Remembered>>,
+    away_since: Mutex<Option<Timestamp>>,
+}
+
+impl Memory {
+    /// A copy of what is remembered.
+    pub fn of(&self, uid: &str) -> Remembered {
+        self.lock().get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Changes what is remembered.
+    pub fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
+        change(self.lock().entry(uid.to_owned()).or_default())
+    }
+
+    /// The session is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// How many sessions this process took for unreadable.
+    pub fn unreadable(&self) -> usize {
+        let sessions = self.lock();
+        sessions
+            .values()
+            .filter(|known| known.unreadable.is_some())
+            .count()
+    }
+
+    /// Since when this session has been in doubt, given what was just seen. An engine that is away has one
+    /// clock for all its sessions; a doubt about one session alone has its own.
+    pub fn doubt(&self, uid: &str, seen: &Seen, now: Timestamp) -> Option<Timestamp> {
+        let mut away = self
+            .away_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match seen {
+            Seen::Unknown(doubt) => {
+                let engine = match doubt {
+                    Doubt::EngineUnreachable(_) => Some(*away.get_or_insert(now)),
+                    Doubt::EngineMismatch { .. } | Doubt::NodeLost(_) => None,
+                };
+                let own = self.change(uid, |known| *known.memo.doubt_since.get_or_insert(now));
+                Some(engine.map_or(own, |engine| engine.min(own)))
+            }
+            Seen::Foreign(_)
+            | Seen::Absent
+            | Seen::Created(..)
+            | Seen::Running(..)
+            | Seen::Paused(_)
+            | Seen::Going
+            | Seen::Exited(..) => {
+                *away = None;
+                if let Some(known) = self.lock().get_mut(uid) {
+                    known.memo.doubt_since = None;
+                }
+                None
+            }
+        }
+    }
+
+    /// The wait of a row that doubles from `first` to `most` while it is met again.
+    pub fn doubling(&self, uid: &str, row: Row, first: Duration, most: Duration) -> Duration {
+        self.change(uid, |known| {
+            let times = match known.row {
+                Some((before, times)) if before == row => times.saturating_add(1),
+                Some(_) | None => 0,
+            };
+            known.row = Some((row, times));
+            doubled(first, times, most)
+        })
+    }
+
+    /// The last look met another row than one that doubles.
+    pub fn other_row(&self, uid: &str) {
+        if let Some(known) = self.lock().get_mut(uid) {
+            known.row = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn away() -> Seen {
+        Seen::Unknown(Doubt::EngineUnreachable("no answer".to_owned()))
+    }
+
+    #[test]
+    fn an_engine_that_is_away_has_one_clock_for_all_its_sessions() {
+        let memory = Memory::default();
+        assert_eq!(memory.doubt("a", &away(), at(10)), Some(at(10)));
+        assert_eq!(memory.doubt("b", &away(), at(20)), Some(at(10)));
+        assert_eq!(memory.doubt("a", &Seen::Absent, at(30)), None);
+        assert_eq!(memory.doubt("a", &away(), at(40)), Some(at(40)));
+    }
+
+    #[test]
+    fn one_session_in_doubt_keeps_its_clock_though_the_others_are_certain() {
+        let memory = Memory::default();
+        memory.doubt("a", &away(), at(10));
+        memory.doubt("b", &Seen::Absent, at(15));
+        assert_eq!(memory.doubt("a", &away(), at(20)), Some(at(10)));
+    }
+
+    #[test]
+    fn a_doubt_about_the_engines_identity_is_no_outage_of_it() {
+        let memory = Memory::default();
+        let mismatch = Seen::Unknown(Doubt::EngineMismatch {
+            recorded: "old".to_owned(),
+            found: "new".to_owned(),
+        });
+        assert_eq!(memory.doubt("a", &mismatch, at(10)), Some(at(10)));
+        assert_eq!(memory.doubt("b", &away(), at(20)), Some(at(20)));
+    }
+
+    #[test]
+    fn a_wait_doubles_while_its_row_is_met_again_and_begins_anew_after_another() {
+        let memory = Memory::default();
+        let wait = |row| {
+            let most = Duration::from_secs(30);
+            memory
+                .doubling("a", row, Duration::from_secs(1), most)
+                .as_secs()
+        };
+        let waits: Vec<_> = (0..7).map(|_| wait(Row::U1)).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(wait(Row::D4), 1);
+        memory.other_row("a");
+        assert_eq!(wait(Row::D4), 1);
+    }
+}

@@ -1,0 +1,32 @@
+//! The rim: observes, plans, writes, reports. All I/O of the controller is below this folder.
+//!
+//! [`run`] puts the parts together and ends when it is told to stop; nothing it does touches a game then.
+
+pub mod abandon;
+pub mod backoff;
+pub mod bucket;
+pub mod cache;
+pub mod claim;
+pub mod client;
+pub mod clock;
+pub mod context;
+pub mod diff;
+pub mod events;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+pub mod gate;
+pub mod guard;
+pub mod jitter;
+pub mod lease;
+pub mod memory;
+mod observe;
+pub mod own_writes;
+pub mod patch;
+pub mod pulse;
+pub mod reconcile;
+pub mod run;
+pub mod start;
+pub mod sweep;
+mod trace;
+pub mod triggers;
+pub mod watches;

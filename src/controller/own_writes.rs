@@ -1,0 +1,159 @@
+//! The last reply to a write of ours, until the cache has caught up.
+//!
+//! A cache lags behind our own writes; deciding on it again would write again and conflict. Never blocks
+//! beyond a short lock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+
+use crate::api::GameSession;
+
+/// Replies by uid.
+#[derive(Debug, Default)]
+pub struct OwnWrites {
+    replies: Mutex<HashMap<String, Arc<GameSession>>>,
+}
+
+impl OwnWrites {
+    /// Remembers a reply (or a live GET); it stands until the cache is as new.
+    pub fn remember(&self, uid: &str, reply: Arc<GameSession>) {
+        self.lock().insert(uid.to_owned(), reply);
+    }
+
+    /// The newer of our last reply and the cache. The cache is read after the reply, both under one lock:
+    /// the other way round the cache may catch up in between, and both would be missed.
+    pub fn newest(
+        &self,
+        uid: &str,
+        cached: impl FnOnce() -> Option<Arc<GameSession>>,
+    ) -> Option<Arc<GameSession>> {
+        let mut replies = self.lock();
+        let reply = replies.get(uid).cloned();
+        let cached = cached();
+        match (reply, cached) {
+            (None, cached) => cached,
+            // The cache holds another object of this name, or none: the one of the reply is gone.
+            (Some(reply), Some(cached)) if reply.uid() != cached.uid() => {
+                replies.remove(uid);
+                Some(cached)
+            }
+            (Some(_), None) => {
+                replies.remove(uid);
+                None
+            }
+            (Some(reply), Some(cached)) if version(&reply) > version(&cached) => Some(reply),
+            (Some(_), Some(cached)) => {
+                replies.remove(uid);
+                Some(cached)
+            }
+        }
+    }
+
+    /// Whether an event only shows what we wrote ourselves.
+    pub fn is_echo(&self, uid: &str, resource_version: &str) -> bool {
+        let replies = self.lock();
+        replies.get(uid).is_some_and(|reply| {
+            reply.metadata.resource_version.as_deref() == Some(resource_version)
+        })
+    }
+
+    /// The session is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<GameSession>>> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Versions of one object can be compared as numbers (Kubernetes 1.35 says so, etcd always did).
+fn version(session: &GameSession) -> u64 {
+    let text = session.metadata.resource_version.as_deref();
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{GameRef, GameSessionSpec};
+
+    fn session(uid: &str, version: u64) -> Arc<GameSession> {
+        let spec = GameSessionSpec {
+            game_ref: GameRef {
+                name: "g".to_owned(),
+            },
+            user: "u".to_owned(),
+            runtime: None,
+            desired_state: Default::default(),
+            parameters: None,
+            resources: None,
+            start_deadline_seconds: None,
+            active_deadline_seconds: None,
+            termination_grace_period_seconds: None,
+            ttl_seconds_after_finished: None,
+            restart_policy: Default::default(),
+            backoff_limit: 3,
+        };
+        let mut session = GameSession::new("friday", spec);
+        session.metadata.uid = Some(uid.to_owned());
+        session.metadata.resource_version = Some(version.to_string());
+        Arc::new(session)
+    }
+
+    #[test]
+    fn our_reply_wins_until_the_cache_is_as_new() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        let seen = |cached| {
+            own.newest("u", || Some(session("u", cached)))
+                .map(|s| version(&s))
+        };
+        assert_eq!(seen(9), Some(10));
+        assert_eq!(seen(8), Some(10));
+        assert_eq!(seen(10), Some(10));
+        assert_eq!(seen(9), Some(9), "dropped once the cache had caught up");
+    }
+
+    #[test]
+    fn versions_are_numbers_and_not_words() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        assert_eq!(
+            version(&own.newest("u", || Some(session("u", 9))).unwrap()),
+            10
+        );
+    }
+
+    #[test]
+    fn a_cache_that_lost_the_object_wins_since_it_was_deleted() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        assert!(own.newest("u", || None).is_none());
+        own.remember("u", session("u", 10));
+        let other = own.newest("u", || Some(session("v", 3))).unwrap();
+        assert_eq!(other.uid().as_deref(), Some("v"));
+    }
+
+    #[test]
+    fn the_cache_is_read_after_the_reply() {
+        // The watch catches up between the two reads: what was written must not be missed.
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        let newest = own.newest("u", || Some(session("u", 11)));
+        assert_eq!(version(&newest.unwrap()), 11);
+    }
+
+    #[test]
+    fn an_event_that_shows_our_own_write_is_an_echo_and_a_later_one_is_not() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        assert!(own.is_echo("u", "10"));
+        assert!(!own.is_echo("u", "11"));
+        assert!(!own.is_echo("v", "10"));
+        own.forget("u");
+        assert!(!own.is_echo("u", "10"));
+    }
+}

@@ -1,0 +1,526 @@
+//! One look at one session: observe, plan, write, report, in a loop of at most 12 passes.
+//!
+//! Waits for single calls, each bounded; never for a game, a pull or a probe. Every way out names the next
+//! look. A panic is this session's failure and nobody else's.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use tokio::time::Instant;
+
+use super::claim::Claim;
+use super::context::{Context, session_key};
+use super::gate::{Stopped, Write};
+use super::guard::Guarded;
+use super::observe::{Observed, observe};
+use super::patch::{WriteError, differs};
+use super::trace;
+use crate::api::{GameSession, RuntimeKind};
+use crate::runtime::{EffectError, Outcome, Runtime};
+use crate::session::facts::{Engine, Facts};
+use crate::session::observation::Observation;
+use crate::session::plan::{Act, Effect, Event, Next, Plan, Report, Row, plan};
+use crate::session::reason::Reason;
+use crate::session::report;
+use crate::session::seen::{Made, Seen};
+use crate::telemetry::metrics::ReasonLabel;
+
+/// Passes of one reconcile: the longest honest way (an interrupted game, gone, with storage to be made)
+/// takes 8; more is a loop.
+const PASSES: usize = 12;
+/// GETs after a conflict or an unknown, in one reconcile.
+const REREADS: usize = 3;
+/// Longest wait between two looks; the clock that finds what every hint missed.
+const SLOW_CLOCK: Duration = Duration::from_secs(600);
+/// A write that the claim did not allow: it comes back within this time, or another process leads.
+const CLAIM_BACK: Duration = Duration::from_secs(1);
+/// Between two reports of a pull's progress.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// How a reconcile ended.
+enum End {
+    /// Everything that the plan says was done; look again then.
+    Rest(Wait),
+    /// The session is gone.
+    Gone,
+    /// A call did not go through; the session's backoff says when to look again.
+    Failed(Failure),
+    /// The claim did not allow a write.
+    NotLeading,
+}
+
+enum Wait {
+    For(Duration),
+    /// Only when something changes.
+    Never,
+}
+
+struct Failure {
+    reason: &'static str,
+    words: String,
+}
+
+impl From<WriteError> for End {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Gone => End::Gone,
+            WriteError::NotLeading => End::NotLeading,
+            WriteError::Conflict | WriteError::Unknown(_) | WriteError::Refused(_) => {
+                End::Failed(Failure {
+                    reason: error.label(),
+                    words: error.to_string(),
+                })
+            }
+        }
+    }
+}
+
+/// What kube calls for each trigger and each look that is due. Never fails: a failure is a later look.
+pub async fn reconcile(
+    object: Arc<Guarded<GameSession>>,
+    ctx: Arc<Context>,
+) -> Result<Action, Infallible> {
+    let began = Instant::now();
+    let key = ObjectRef::from_obj(&*object);
+    ctx.triggers.began(&key);
+    if let Some(later) = not_now(&ctx) {
+        return Ok(later);
+    }
+    let uid = object.uid().unwrap_or_default();
+    let run = AssertUnwindSafe(run(&ctx, &object, &uid)).catch_unwind();
+    let end = run.await.unwrap_or_else(|panic| {
+        End::Failed(Failure {
+            reason: "panic",
+            words: panic_words(&*panic),
+        })
+    });
+    ctx.metrics.reconciles.inc();
+    ctx.metrics
+        .reconcile_duration
+        .observe(began.elapsed().as_secs_f64());
+    Ok(match end {
+        End::Rest(wait) => {
+            ctx.backoff.succeeded(&uid);
+            match wait {
+                Wait::For(wait) => Action::requeue(wait),
+                Wait::Never => Action::await_change(),
+            }
+        }
+        End::Gone => {
+            ctx.forget(&uid);
+            // Another session may have taken the name meanwhile; the watch tells, the clock finds.
+            Action::requeue(ctx.jitter.around(SLOW_CLOCK, 0.1))
+        }
+        End::NotLeading => Action::requeue(ctx.jitter.around(CLAIM_BACK, 0.1)),
+        End::Failed(Failure { reason, words }) => {
+            let wait = ctx.backoff.failed(&uid);
+            ctx.metrics
+                .reconcile_errors
+                .get_or_create_owned(&ReasonLabel { reason })
+                .inc();
+            tracing::warn!(
+                session = %key, uid, reason, words, wait_ms = wait.as_millis() as u64,
+                "look ended early"
+            );
+            Action::requeue(wait)
+        }
+    })
+}
+
+/// kube asks this for errors alone, and there are none.
+pub fn never(_: Arc<Guarded<GameSession>>, error: &Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}
+
+/// Some: nothing may be decided now. A new term names every session again; a lapsed claim comes back, or
+/// is found to be another's.
+fn not_now(ctx: &Context) -> Option<Action> {
+    let claim = ctx.claim.borrow();
+    match &*claim {
+        Claim::Standby => Some(Action::await_change()),
+        Claim::NoEngine => None,
+        Claim::Leading { .. } if claim.leads(Instant::now()).is_some() => None,
+        Claim::Leading { .. } => Some(Action::requeue(ctx.jitter.around(CLAIM_BACK, 0.1))),
+    }
+}
+
+async fn run(ctx: &Context, object: &Guarded<GameSession>, uid: &str) -> End {
+    let key = ObjectRef::from_obj(object);
+    if let Some(Guarded::Unreadable(what)) = ctx.cache.store().get(&key).as_deref() {
+        trace::unreadable(ctx, object, uid, &what.error);
+        return End::Rest(Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1)));
+    }
+    match ctx.own_writes.newest(uid, || ctx.cache.get(&key)) {
+        // The object that kube holds may be older than both.
+        Some(session) if session.uid().as_deref() == Some(uid) => {
+            Reconcile {
+                ctx,
+                uid,
+                session,
+                rereads: 0,
+            }
+            .run()
+            .await
+        }
+        Some(_) | None => End::Gone,
+    }
+}
+
+/// One reconcile on its way.
+struct Reconcile<'a> {
+    ctx: &'a Context,
+    uid: &'a str,
+    /// The newest copy: our last reply, a live GET, or the cache.
+    session: Arc<GameSession>,
+    rereads: usize,
+}
+
+impl Reconcile<'_> {
+    async fn run(mut self) -> End {
+        for _ in 0..PASSES {
+            match self.pass().await {
+                Ok(Some(wait)) => return End::Rest(wait),
+                Ok(None) => {}
+                Err(end) => return end,
+            }
+        }
+        End::Failed(Failure {
+            reason: "no_rest",
+            words: format!("still not at rest after {PASSES} passes"),
+        })
+    }
+
+    /// One pass: at most one write. None: look again at once.
+    async fn pass(&mut self) -> Result<Option<Wait>, End> {
+        let o = match observe(self.ctx, &self.session).await {
+            Observed::Made(o) => *o,
+            Observed::Theirs(wait) => return Ok(Some(Wait::For(wait))),
+            Observed::Unreadable(words) => {
+                let object = Guarded::Read(self.session.clone());
+                trace::unreadable(self.ctx, &object, self.uid, &words);
+                return Ok(Some(Wait::For(self.ctx.jitter.around(SLOW_CLOCK, 0.1))));
+            }
+        };
+        let plan = plan(&o);
+        tracing::debug!(
+            session = %self.session.name_any(), uid = self.uid, row = ?plan.row, "planned"
+        );
+        let done = match &plan.act {
+            Act::Nothing => Ok(()),
+            Act::Finalizer(on) => self.finalizer(*on).await,
+            Act::Record(facts) => self.record(&o, facts, &plan).await,
+            Act::Effect(effect) => return self.effect(&o, effect, &plan).await,
+            Act::DeleteSession => match self.ctx.sessions.delete(&self.session).await {
+                Ok(()) => return Err(End::Gone),
+                Err(error) => Err(error),
+            },
+            Act::Confirm => return self.confirm().await,
+        };
+        match done {
+            Ok(()) => self.publish(&plan.events),
+            Err(error) => return self.overtaken(error).await,
+        }
+        let recorded = matches!(plan.act, Act::Record(_));
+        self.rest(&o, &plan, recorded).await
+    }
+
+    async fn finalizer(&mut self, on: bool) -> Result<(), WriteError> {
+        let reply = self.ctx.sessions.finalizer(&self.session, on).await?;
+        self.keep(reply)
+    }
+
+    async fn record(
+        &mut self,
+        o: &Observation,
+        facts: &Facts,
+        plan: &Plan,
+    ) -> Result<(), WriteError> {
+        let status = report::status(o, facts, plan);
+        let write = self
+            .ctx
+            .sessions
+            .status(&self.session, &status, Write::Record);
+        if let Some(reply) = write.await? {
+            trace::recorded(self.ctx, o, facts, plan.row);
+            trace::changed(self.ctx, &self.session, &reply, plan.row);
+            self.keep(reply)?;
+        }
+        Ok(())
+    }
+
+    /// The reply is the newest copy there is.
+    fn keep(&mut self, reply: Arc<GameSession>) -> Result<(), WriteError> {
+        if reply.metadata.deletion_timestamp.is_some() && reply.finalizers().is_empty() {
+            return Err(WriteError::Gone);
+        }
+        self.ctx.own_writes.remember(self.uid, reply.clone());
+        self.session = reply;
+        Ok(())
+    }
+
+    async fn effect(
+        &mut self,
+        o: &Observation,
+        effect: &Effect,
+        plan: &Plan,
+    ) -> Result<Option<Wait>, End> {
+        let Some((runtime, engine)) = self.place(o) else {
+            return Err(End::Failed(Failure {
+                reason: "no_engine",
+                words: format!(
+                    "{:?} is to be done, and no engine is known for it",
+                    plan.row
+                ),
+            }));
+        };
+        let key = session_key(&self.session);
+        if let Seen::Created(c, Made::PortClash(ports, _)) = &o.seen {
+            let mut shunned = ports.clone();
+            if shunned.is_empty() {
+                let own = c
+                    .endpoints
+                    .iter()
+                    .filter_map(|end| u16::try_from(end.port).ok());
+                shunned.extend(own);
+            }
+            runtime.shun_ports(&key, &shunned);
+        }
+        let write = Write::Effect(&engine.id, effect);
+        let passed = self
+            .ctx
+            .gate
+            .pass(write, runtime.act(&key, &engine.id, effect))
+            .await;
+        match passed {
+            Ok(Outcome::Done | Outcome::Already) => {
+                self.remember_effect(o, effect);
+                tracing::info!(
+                    session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
+                    attempt = o.facts.attempt, row = ?plan.row, effect = write.label(), "did"
+                );
+                self.publish(&plan.events);
+                self.rest(o, plan, false).await
+            }
+            Err(Stopped::NotLeading) => Err(End::NotLeading),
+            Err(Stopped::NoAnswer) => Err(End::Failed(Failure {
+                reason: "no_answer",
+                words: format!("{}: no answer from the runtime in time", write.label()),
+            })),
+            Err(Stopped::Failed(error)) => {
+                if let (Effect::Create(spec), EffectError::Refused(words)) = (effect, &error) {
+                    let refused = Some((spec.attempt, words.clone()));
+                    self.ctx
+                        .memory
+                        .change(self.uid, |known| known.memo.refused = refused);
+                }
+                Err(End::Failed(Failure {
+                    reason: error.label(),
+                    words: format!("{}: {error}", write.label()),
+                }))
+            }
+        }
+    }
+
+    /// Where the session's effects go: the recorded engine, and no other.
+    fn place(&self, o: &Observation) -> Option<(Arc<dyn Runtime>, Engine)> {
+        let chosen = o.contract.as_ref().ok().map(|contract| contract.runtime);
+        let only = (self.ctx.served.len() == 1).then(|| self.ctx.served[0]);
+        let kind: RuntimeKind = o.facts.runtime.or(chosen).or(only)?;
+        let engine = o.facts.engine.clone().or(o.engine.clone())?;
+        Some((self.ctx.runtimes.get(&kind)?.clone(), engine))
+    }
+
+    fn remember_effect(&self, o: &Observation, effect: &Effect) {
+        match effect {
+            Effect::Stop(..) => {
+                let attempt = o.facts.attempt;
+                self.ctx
+                    .memory
+                    .change(self.uid, |known| known.memo.signalled = attempt);
+            }
+            Effect::Pull { .. } => {
+                let attempt = o.facts.attempt;
+                self.ctx
+                    .memory
+                    .change(self.uid, |known| known.pulling = attempt);
+                self.ctx.metrics.pulls.inc();
+            }
+            Effect::CreateStorage(_)
+            | Effect::Create(_)
+            | Effect::Start(_)
+            | Effect::Kill(_)
+            | Effect::Remove(_)
+            | Effect::RemoveStorage(_) => {}
+        }
+    }
+
+    /// Row A1: the session as the API server has it now.
+    async fn confirm(&mut self) -> Result<Option<Wait>, End> {
+        self.reread().await?;
+        let version = self.session.resource_version();
+        self.ctx
+            .memory
+            .change(self.uid, |known| known.memo.confirmed = version);
+        Ok(None)
+    }
+
+    /// After a conflict or an unknown: GET, plan again, at most three times in one reconcile.
+    async fn overtaken(&mut self, error: WriteError) -> Result<Option<Wait>, End> {
+        match error {
+            WriteError::Conflict | WriteError::Unknown(_) if self.rereads < REREADS => {
+                tracing::debug!(uid = self.uid, %error, "reading again");
+                self.rereads += 1;
+                self.reread().await?;
+                Ok(None)
+            }
+            WriteError::Conflict
+            | WriteError::Unknown(_)
+            | WriteError::Gone
+            | WriteError::NotLeading
+            | WriteError::Refused(_) => Err(End::from(error)),
+        }
+    }
+
+    async fn reread(&mut self) -> Result<(), End> {
+        match self.ctx.sessions.get(&self.session).await {
+            Ok(Some(fresh)) => {
+                self.ctx.own_writes.remember(self.uid, fresh.clone());
+                self.session = fresh;
+                Ok(())
+            }
+            Ok(None) => Err(End::Gone),
+            Err(error) => Err(End::from(error)),
+        }
+    }
+
+    /// The end of a pass: look again at once, or report and say when.
+    async fn rest(
+        &mut self,
+        o: &Observation,
+        plan: &Plan,
+        recorded: bool,
+    ) -> Result<Option<Wait>, End> {
+        let mut wait = match self.wait(plan) {
+            Some(wait) => wait,
+            None => return Ok(None),
+        };
+        if !recorded && let Report::Says(_) | Report::Unchanged = &plan.report {
+            let status = report::status(o, &o.facts, plan);
+            if differs(&self.session, &status) {
+                match self.held_back(o, plan) {
+                    Some(later) => wait = sooner(wait, later),
+                    None => {
+                        let write = self
+                            .ctx
+                            .sessions
+                            .status(&self.session, &status, Write::Report);
+                        match write.await {
+                            Ok(Some(reply)) => {
+                                trace::changed(self.ctx, &self.session, &reply, plan.row);
+                                self.ctx.memory.change(self.uid, |known| {
+                                    known.reported = Some(Instant::now());
+                                });
+                                if let Err(error) = self.keep(reply) {
+                                    return Err(End::from(error));
+                                }
+                            }
+                            Ok(None) => {}
+                            Err(error) => return self.overtaken(error).await,
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Some(wait))
+    }
+
+    /// Some(how long): this report is not to be written yet.
+    fn held_back(&self, o: &Observation, plan: &Plan) -> Option<Duration> {
+        let not_before = match &plan.report {
+            Report::Says(says) => says.not_before,
+            Report::Unchanged => None,
+        };
+        if let Some(not_before) = not_before {
+            let wait = self.ctx.clock.until(not_before);
+            if !wait.is_zero() {
+                return Some(wait);
+            }
+        }
+        if plan.row == Row::C7
+            && let Some(reported) = self.ctx.memory.of(self.uid).reported
+            && reported.elapsed() < PROGRESS
+            && shown_reason(o) == Some(Reason::PullingImage.as_str())
+        {
+            return Some(PROGRESS - reported.elapsed());
+        }
+        match o.seen {
+            Seen::Unknown(_) => self.ctx.doubt_reports.take().err(),
+            Seen::Foreign(_)
+            | Seen::Absent
+            | Seen::Created(..)
+            | Seen::Running(..)
+            | Seen::Paused(_)
+            | Seen::Going
+            | Seen::Exited(..) => None,
+        }
+    }
+
+    /// When to look again; None: at once.
+    fn wait(&self, plan: &Plan) -> Option<Wait> {
+        let ctx = self.ctx;
+        let wait = match plan.next {
+            Next::Now => {
+                ctx.memory.other_row(self.uid);
+                return None;
+            }
+            Next::Never => Wait::Never,
+            Next::At(then) => {
+                let until = ctx.clock.until(then);
+                // Only the end of a finished session's life may be further away than the slow clock.
+                if until < SLOW_CLOCK.mul_f64(0.99) || plan.row == Row::F6 {
+                    Wait::For(until)
+                } else {
+                    Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1))
+                }
+            }
+            Next::Doubling { first, most } => {
+                let (first, most) = (first.unsigned_abs(), most.unsigned_abs());
+                let wait = ctx.memory.doubling(self.uid, plan.row, first, most);
+                return Some(Wait::For(ctx.jitter.around(wait, 0.1)));
+            }
+        };
+        ctx.memory.other_row(self.uid);
+        Some(wait)
+    }
+
+    fn publish(&self, events: &[Event]) {
+        for event in events {
+            self.ctx.events.publish(&self.session, event.clone());
+        }
+    }
+}
+
+/// The reason on the condition Ready, as it stands.
+fn shown_reason(o: &Observation) -> Option<&str> {
+    let ready = report::standing(&o.status, "Ready")?;
+    Some(&ready.reason)
+}
+
+fn sooner(wait: Wait, other: Duration) -> Wait {
+    match wait {
+        Wait::For(wait) => Wait::For(wait.min(other)),
+        Wait::Never => Wait::For(other),
+    }
+}
+
+fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without words".to_owned())
+}

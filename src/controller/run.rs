@@ -1,0 +1,455 @@
+//! The parts put together: watches, claim, triggers, loop. Runs until told to stop; the drain is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use kube::runtime::controller::{self, Controller};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::backoff::Backoff;
+use super::bucket::Bucket;
+use super::cache::{GameCache, SessionCache};
+use super::claim::{Claim, Reader};
+use super::client::WatchAges;
+use super::clock::Clock;
+use super::context::{Context, DOUBT_REPORTS};
+use super::events;
+use super::gate::{Gate, Stops};
+use super::guard::Guarded;
+use super::jitter::Jitter;
+use super::lease::{self, EngineNow, Keeper, Leases};
+use super::memory::Memory;
+use super::own_writes::OwnWrites;
+use super::patch::Sessions;
+use super::pulse;
+use super::reconcile::{never, reconcile};
+use super::sweep::Sweep;
+use super::triggers::Triggers;
+use super::watches::{Saw, Watch};
+use crate::api::{Game, GameSession, RuntimeKind};
+use crate::runtime::{Hint, Runtime};
+use crate::session::observation::Owner;
+use crate::telemetry::health::{Health, Part};
+use crate::telemetry::metrics::{KindLabel, Metrics, PartLabel, SessionsLabel};
+
+/// Looks at once: enough to hide the waits of single calls, few enough sockets to the API server.
+const CONCURRENCY: u16 = 32;
+/// Longest drain at shutdown: calls under way end or are cut off, no game waits for it.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What the controller is made of; tests pass their own.
+pub struct Setup {
+    pub client: Client,
+    pub runtime: Arc<dyn Runtime>,
+    pub kind: RuntimeKind,
+    pub owner: Owner,
+    pub provision_deadline: Duration,
+    /// Empty: all.
+    pub namespaces: Vec<String>,
+    pub lease_namespace: String,
+    pub elect: bool,
+    /// Unique to this process.
+    pub identity: String,
+    pub clock: Clock,
+    pub jitter: Jitter,
+    pub metrics: Arc<Metrics>,
+    pub health: Health,
+    pub ages: WatchAges,
+    pub stops: Option<Arc<dyn Stops>>,
+}
+
+/// A controller that is not running yet.
+pub struct Parts {
+    pub ctx: Arc<Context>,
+    setup: Setup,
+    keeper: Keeper,
+    engine: watch::Sender<EngineNow>,
+    events: events::Sender,
+}
+
+impl Setup {
+    /// Puts the parts together; nothing is sent yet.
+    pub fn parts(self) -> Parts {
+        let (publish, claim) = watch::channel(Claim::Standby);
+        let (engine, engine_now) = watch::channel(None);
+        let (client, clock, metrics) = (
+            self.client.clone(),
+            self.clock.clone(),
+            self.metrics.clone(),
+        );
+        let gate = Arc::new(Gate::new(
+            claim.clone(),
+            metrics.clone(),
+            self.stops.clone(),
+        ));
+        let leases = Arc::new(Leases::new(
+            client.clone(),
+            &self.lease_namespace,
+            self.identity.clone(),
+            clock.clone(),
+        ));
+        let keeper = Keeper {
+            leases: leases.clone(),
+            engine: engine_now,
+            publish,
+            health: self.health.clone(),
+            elect: self.elect,
+            terms: AtomicU64::new(0),
+        };
+        let (events, sender) = events::channel(
+            client.clone(),
+            clock.clone(),
+            metrics.clone(),
+            self.identity.clone(),
+        );
+        let provision = self.provision_deadline.as_secs();
+        let ctx = Arc::new(Context {
+            owner: self.owner.clone(),
+            runtimes: BTreeMap::from([(self.kind, self.runtime.clone())]),
+            served: vec![self.kind],
+            provision_deadline_seconds: i32::try_from(provision).unwrap_or(i32::MAX),
+            process_started: clock.now(),
+            clock,
+            clock_trusted: AtomicBool::new(false),
+            jitter: self.jitter.clone(),
+            claim,
+            sessions: Sessions::new(client, gate.clone(), metrics.clone()),
+            gate,
+            leases,
+            cache: Arc::new(SessionCache::new()),
+            games: Arc::new(GameCache::default()),
+            own_writes: OwnWrites::default(),
+            memory: Memory::default(),
+            backoff: Backoff::new(self.jitter.clone()),
+            triggers: Triggers::default(),
+            events,
+            metrics,
+            doubt_reports: Bucket::new(DOUBT_REPORTS, DOUBT_REPORTS),
+        });
+        Parts {
+            ctx,
+            setup: self,
+            keeper,
+            engine,
+            events: sender,
+        }
+    }
+}
+
+impl Parts {
+    /// Runs until `stop`, then drains, releases the claim and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        let Parts {
+            ctx,
+            setup,
+            keeper,
+            engine,
+            events,
+        } = self;
+        let Setup {
+            client,
+            runtime,
+            namespaces,
+            health,
+            ..
+        } = &setup;
+        // Ends with `stop`; the claim outlives it until the drain is over.
+        let (tasks, release) = (TaskTracker::new(), CancellationToken::new());
+        let kept = tokio::spawn(keeper.run(release.clone()));
+        let synced = Synced::new(watched(namespaces).len());
+        for namespace in watched(namespaces) {
+            let games = in_namespace::<Guarded<Game>>(client, namespace.as_deref());
+            let sessions = in_namespace::<Guarded<GameSession>>(client, namespace.as_deref());
+            let follow = setup
+                .watch(Part::Games, "games")
+                .follow(games, games_sink(&ctx, &synced));
+            tasks.spawn(until(stop.clone(), follow));
+            let follow = setup
+                .watch(Part::Sessions, "gamesessions")
+                .follow(sessions, sessions_sink(&ctx, &synced));
+            tasks.spawn(until(stop.clone(), follow));
+        }
+        tasks.spawn(until(stop.clone(), hints(ctx.clone(), runtime.clone())));
+        tasks.spawn(until(
+            stop.clone(),
+            lease::engines(runtime.clone(), health.clone(), engine),
+        ));
+        tasks.spawn(until(stop.clone(), lead(ctx.clone(), synced)));
+        tasks.spawn(until(stop.clone(), events.run()));
+        tasks.spawn(pulse::run(
+            ctx.clone(),
+            client.clone(),
+            health.clone(),
+            stop.clone(),
+        ));
+        let sweep = Sweep {
+            ctx: ctx.clone(),
+            client: client.clone(),
+            runtime: runtime.clone(),
+            namespaces: namespaces.clone(),
+        };
+        tasks.spawn(sweep.run(stop.clone()));
+
+        let looks = looks(ctx, stop.clone());
+        let drained = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = looks => {}
+            () = drained => tracing::warn!("shutdown: looks still under way are cut off"),
+        }
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        release.cancel();
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "the claim was not released");
+        }
+    }
+}
+
+impl Setup {
+    fn watch(&self, part: Part, kind: &'static str) -> Watch {
+        Watch {
+            part,
+            kind,
+            health: self.health.clone(),
+            ages: self.ages.clone(),
+            jitter: self.jitter.clone(),
+        }
+    }
+}
+
+/// Runs the loop over all triggers; ends after `stop`, when the looks under way have ended.
+async fn looks(ctx: Arc<Context>, stop: CancellationToken) {
+    let nothing = stream::pending::<Result<Guarded<GameSession>, watcher::Error>>();
+    let config = controller::Config::default()
+        .concurrency(CONCURRENCY)
+        .debounce(Duration::ZERO);
+    Controller::for_stream(nothing, ctx.cache.store())
+        .with_config(config)
+        .reconcile_on(ctx.triggers.stream())
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile, never, ctx)
+        .for_each(|done| {
+            // A session that was deleted before its turn came is no error.
+            if let Err(error) = done {
+                tracing::trace!(%error, "no look");
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+async fn until(stop: CancellationToken, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = task => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// One watch a namespace; None: all of them with one.
+fn watched(namespaces: &[String]) -> Vec<Option<String>> {
+    if namespaces.is_empty() {
+        return vec![None];
+    }
+    namespaces.iter().cloned().map(Some).collect()
+}
+
+fn in_namespace<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// How many first lists are still missing; nothing is decided before the last.
+#[derive(Clone)]
+struct Synced {
+    missing: Arc<AtomicUsize>,
+    done: CancellationToken,
+}
+
+impl Synced {
+    fn new(namespaces: usize) -> Self {
+        Synced {
+            missing: Arc::new(AtomicUsize::new(2 * namespaces)),
+            done: CancellationToken::new(),
+        }
+    }
+
+    /// One more first list is complete; called once a watch.
+    fn listed(&self) {
+        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.cancel();
+        }
+    }
+}
+
+fn sessions_sink(
+    ctx: &Arc<Context>,
+    synced: &Synced,
+) -> impl FnMut(Saw<Guarded<GameSession>>) + use<> {
+    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
+    move |saw| match saw {
+        Saw::Applied(object) => {
+            let key = kube::runtime::reflector::ObjectRef::from_obj(&object);
+            let uid = object.uid().unwrap_or_default();
+            let version = object.resource_version().unwrap_or_default();
+            let echo = ctx.own_writes.is_echo(&uid, &version);
+            let change = ctx.cache.apply(object);
+            if let Some(gone) = change.gone {
+                ctx.forget(&gone);
+            }
+            // What we wrote ourselves was planned over already.
+            if change.look && !echo {
+                ctx.triggers.fire(key);
+            }
+        }
+        Saw::Removed(key) => {
+            if let Some(gone) = ctx.cache.remove(&key).gone {
+                ctx.forget(&gone);
+            }
+        }
+        Saw::Listed => {
+            if let Some(synced) = first.take() {
+                synced.listed();
+            }
+        }
+    }
+}
+
+fn games_sink(ctx: &Arc<Context>, synced: &Synced) -> impl FnMut(Saw<Guarded<Game>>) + use<> {
+    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
+    let wake = |ctx: &Context, namespace: &str, game: &str| {
+        for session in ctx.cache.waiting_for(namespace, game) {
+            ctx.triggers.fire(session);
+        }
+    };
+    move |saw| match saw {
+        Saw::Applied(game) => {
+            let (namespace, name) = (game.namespace().unwrap_or_default(), game.name_any());
+            if ctx.games.apply(game) {
+                wake(&ctx, &namespace, &name);
+            }
+        }
+        Saw::Removed(key) => {
+            let namespace = key.namespace.unwrap_or_default();
+            ctx.games.remove(&namespace, &key.name);
+            wake(&ctx, &namespace, &key.name);
+        }
+        Saw::Listed => {
+            if let Some(synced) = first.take() {
+                synced.listed();
+            }
+        }
+    }
+}
+
+/// A runtime's hints become triggers.
+async fn hints(ctx: Arc<Context>, runtime: Arc<dyn Runtime>) {
+    let mut hints = runtime.hints();
+    while let Some(hint) = hints.next().await {
+        match hint {
+            Hint::Session(uid) => {
+                if let Some(session) = ctx.cache.by_uid(&uid) {
+                    ctx.triggers.fire(session);
+                }
+            }
+            Hint::All => all(&ctx),
+        }
+    }
+}
+
+fn all(ctx: &Context) {
+    for session in ctx.cache.all() {
+        ctx.triggers.fire(session);
+    }
+}
+
+/// Opens the triggers while we may act and the caches are warm; a new claim names every session.
+async fn lead(ctx: Arc<Context>, synced: Synced) {
+    synced.done.cancelled().await;
+    tracing::info!(sessions = ctx.cache.all().len(), "caches are warm");
+    let mut claim: Reader = ctx.claim.clone();
+    let mut term: Option<u64> = None;
+    loop {
+        let now = claim.borrow_and_update().clone();
+        let next = match now {
+            Claim::Standby => None,
+            Claim::NoEngine => Some(0),
+            Claim::Leading { term, .. } => Some(term),
+        };
+        if next != term {
+            term = next;
+            match next {
+                Some(_) => {
+                    all(&ctx);
+                    ctx.triggers.open();
+                }
+                None => ctx.triggers.close(),
+            }
+        }
+        if claim.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sets what is read from elsewhere, then writes all metrics.
+pub fn scrape(ctx: &Context, health: &Health, ages: &WatchAges) -> String {
+    let metrics = &ctx.metrics;
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut by: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for object in ctx.cache.store().state() {
+        let status = object.read().and_then(|session| session.status.as_ref());
+        let phase = status.and_then(|status| status.phase.clone());
+        let runtime = status.and_then(|status| status.runtime.clone());
+        let key = (
+            phase.unwrap_or_else(|| "None".to_owned()),
+            runtime.unwrap_or_default(),
+        );
+        *by.entry(key).or_default() += 1;
+    }
+    metrics.sessions.clear();
+    for ((phase, runtime), n) in by {
+        let label = SessionsLabel { phase, runtime };
+        metrics.sessions.get_or_create_owned(&label).set(n);
+    }
+    metrics.unreadable.set(count(ctx.memory.unreadable()));
+    metrics.queue_depth.set(count(ctx.triggers.depth()));
+    for (kind, age) in ages.seconds() {
+        metrics
+            .watch_age
+            .get_or_create_owned(&KindLabel { kind })
+            .set(age);
+    }
+    let leads = ctx.claim.borrow().leads(Instant::now()).is_some();
+    metrics.leader.set(i64::from(leads));
+    metrics
+        .clock_trusted
+        .set(i64::from(ctx.clock_trusted.load(Ordering::Relaxed)));
+    for part in Part::ALL {
+        let label = PartLabel {
+            part: part.as_str(),
+        };
+        let there = !health.is_missing(part);
+        metrics
+            .parts
+            .get_or_create_owned(&label)
+            .set(i64::from(there));
+    }
+    metrics.encode()
+}

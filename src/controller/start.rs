@@ -1,0 +1,162 @@
+//! From a configuration to a controller that runs: telemetry, the admin port, the client, the runtime.
+//!
+//! Missing things (API server, definitions, engine) are waited for and named by `/readyz`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{self, WatchAges};
+use super::clock::Clock;
+use super::context::Context;
+use super::gate::Stops;
+use super::jitter::Jitter;
+use super::pulse;
+use super::run::{Setup, scrape};
+use crate::api::RuntimeKind;
+use crate::config::Config;
+use crate::runtime::docker::{DockerConfig, DockerRuntime};
+use crate::session::observation::Owner;
+use crate::telemetry::admin::{self, Admin};
+use crate::telemetry::health::Health;
+use crate::telemetry::logs::LogLevel;
+use crate::telemetry::metrics::Metrics;
+
+/// Runs the controller until SIGTERM or SIGINT.
+pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
+    let stop = stop_on_signals()?;
+    let stops = stops()?;
+    let (health, ages, metrics) = (
+        Health::new(),
+        WatchAges::default(),
+        Arc::new(Metrics::new()),
+    );
+    let ctx: Arc<OnceLock<Arc<Context>>> = Arc::default();
+    let listener = admin::listen(config.admin_address).await?;
+    let address = listener
+        .local_addr()
+        .context("the admin port has no address")?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), %address, controller = config.controller_name, "starting"
+    );
+    let page = Admin {
+        health: health.clone(),
+        log_level: Some(log_level),
+        scrape: {
+            let (ctx, health, ages) = (ctx.clone(), health.clone(), ages.clone());
+            let metrics = metrics.clone();
+            Arc::new(move || match ctx.get() {
+                Some(ctx) => scrape(ctx, &health, &ages),
+                None => metrics.encode(),
+            })
+        },
+    };
+    // Answers until the very end: a drain is to be seen too.
+    let end = CancellationToken::new();
+    let served = tokio::spawn(admin::serve(listener, page, end.clone()));
+
+    let client = client::connect(&ages).await?;
+    if let Some(cluster) = pulse::cluster(&client, &health, &stop).await {
+        let owner = Owner {
+            cluster,
+            controller: config.controller_name.clone(),
+        };
+        let setup = Setup {
+            client,
+            runtime: DockerRuntime::new(docker(&config, owner.clone())),
+            kind: RuntimeKind::Docker,
+            owner,
+            provision_deadline: config.provision_deadline,
+            namespaces: config.watch_namespaces,
+            lease_namespace: config.lease_namespace,
+            elect: config.leader_elect,
+            identity: identity(),
+            clock: Clock::system(),
+            jitter: Jitter::random(),
+            metrics,
+            health,
+            ages,
+            stops,
+        };
+        let parts = setup.parts();
+        let _ = ctx.set(parts.ctx.clone());
+        parts.run(stop).await;
+    }
+    end.cancel();
+    served.await.context("the admin port failed")?;
+    tracing::info!("stopped; games go on");
+    Ok(())
+}
+
+fn docker(config: &Config, owner: Owner) -> DockerConfig {
+    DockerConfig {
+        host: config.docker_host.clone(),
+        owner,
+        bind_address: config.bind_address,
+        advertise_address: config.advertise_address.clone(),
+        port_range: config.port_range.clone(),
+        credentials: config.docker_config.clone(),
+    }
+}
+
+/// A Docker runtime that is only asked and never made to run anything.
+pub(super) fn docker_to_ask(host: Option<String>, owner: Owner) -> Arc<DockerRuntime> {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    DockerRuntime::new(DockerConfig {
+        host,
+        owner,
+        bind_address: loopback,
+        advertise_address: loopback.to_string(),
+        port_range: 1..=1,
+        credentials: None,
+    })
+}
+
+/// Host name, process and a random part: unique among all processes that may hold a Lease.
+fn identity() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let host = std::env::var("HOSTNAME")
+        .ok()
+        .filter(|name| !name.is_empty());
+    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = host.unwrap_or_else(|| "host".to_owned());
+    let pid = std::process::id();
+    let random = RandomState::new().hash_one(pid);
+    format!("{}-{pid}-{random:016x}", host.trim())
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if !first {
+                tracing::warn!("told to stop twice: ending at once");
+                std::process::exit(1);
+            }
+            tracing::info!("told to stop: looks under way end, games go on");
+            told.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+#[cfg(feature = "failpoints")]
+fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
+    Ok(super::failpoints::Failpoints::from_environment()?)
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
+    Ok(None)
+}

@@ -1,0 +1,297 @@
+//! The one task that watches the engine: proves which engine it is, lists, then follows its events.
+//!
+//! A stream of events has no idle timeout and an engine keeps only its last 256 events: after 15 quiet
+//! seconds the engine is pinged, and after any doubt everything begins again with the list.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerSummary, ContainerSummaryStateEnum, EventMessage, EventMessageTypeEnum,
+};
+use bollard::query_parameters::{
+    EventsOptions, EventsOptionsBuilder, ListContainersOptionsBuilder,
+};
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use super::DockerRuntime;
+use super::client::{CallError, LOOK, Lane};
+use super::engine::MARKER;
+use crate::api::keys;
+
+const QUIET: Duration = Duration::from_secs(15);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// A list of thousands of containers takes an engine longer than a look at one.
+const WHOLE_LIST: Duration = Duration::from_secs(20);
+
+/// What happens to containers that is worth a look. (A create of ours is followed by a look anyway.)
+const ACTIONS: [&str; 6] = ["start", "die", "pause", "unpause", "rename", "destroy"];
+
+/// Events that our own calls will cause: their callers look again without being told.
+#[derive(Default)]
+pub(super) struct Expected(Mutex<HashSet<(String, &'static str)>>);
+
+impl Expected {
+    pub(super) fn insert(&self, id: &str, action: &'static str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((id.to_owned(), action));
+    }
+
+    pub(super) fn remove(&self, id: &str, action: &'static str) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(id.to_owned(), action))
+    }
+
+    fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+/// Watches for ever.
+pub(super) async fn watch(runtime: Arc<DockerRuntime>) {
+    let mut retry = FIRST_RETRY;
+    // Whether looks are answered from the engine (None: nobody has tried yet).
+    let mut there: Option<bool> = None;
+    loop {
+        let broke = match connect(&runtime).await {
+            Ok(since) => {
+                if there != Some(true) {
+                    tracing::info!("the Docker Engine answers");
+                }
+                there = Some(true);
+                retry = FIRST_RETRY;
+                runtime.hints.all();
+                follow(&runtime, since).await
+            }
+            Err(error) => error,
+        };
+        runtime.identity.set_watched(false);
+        runtime.listed.clear();
+        runtime.expected.clear();
+        if there != Some(false) {
+            tracing::warn!(why = %broke, "the Docker Engine's events broke");
+        }
+        // Still there, and only the stream was lost? Then nobody is told that the engine is away.
+        match ping(&runtime).await {
+            Ok(()) => {}
+            Err(error) => {
+                runtime.client.set_away(Some(error.to_string()));
+                if there != Some(false) {
+                    there = Some(false);
+                    runtime.hints.all();
+                }
+            }
+        }
+        tokio::time::sleep(retry).await;
+        retry = (retry * 2).min(LAST_RETRY);
+    }
+}
+
+async fn ping(runtime: &DockerRuntime) -> Result<(), CallError> {
+    runtime
+        .client
+        .call(Lane::Free, LOOK, |d| async move { d.ping().await })
+        .await
+        .map(drop)
+}
+
+/// Proves the engine and lists; since when events are wanted, by the engine's own clock.
+async fn connect(runtime: &DockerRuntime) -> Result<Timestamp, CallError> {
+    ping(runtime).await?;
+    runtime.client.set_away(None);
+    let info = runtime
+        .client
+        .call(Lane::Free, LOOK, |d| async move { d.info().await })
+        .await?;
+    let since = info
+        .system_time
+        .as_deref()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(Timestamp::now);
+    runtime.identity.prove(&runtime.client).await?;
+    let options = ListContainersOptionsBuilder::new().all(true).build();
+    let all = runtime
+        .client
+        .call(Lane::Free, WHOLE_LIST, |d| async move {
+            d.list_containers(Some(options)).await
+        })
+        .await?;
+    runtime.ports.replace(&all);
+    runtime.listed.replace(running(all));
+    runtime.identity.set_watched(true);
+    Ok(since)
+}
+
+/// Sessions whose only container runs in the list.
+fn running(all: Vec<ContainerSummary>) -> HashMap<String, ContainerSummary> {
+    let mut by_uid: HashMap<String, Vec<ContainerSummary>> = HashMap::new();
+    for container in all {
+        let uid = container.labels.as_ref().and_then(|l| l.get(keys::UID));
+        if let Some(uid) = uid.cloned() {
+            by_uid.entry(uid).or_default().push(container);
+        }
+    }
+    by_uid
+        .into_iter()
+        .filter_map(|(uid, mut hits)| {
+            let only = hits.pop().filter(|_| hits.is_empty())?;
+            (only.state == Some(ContainerSummaryStateEnum::RUNNING)).then_some((uid, only))
+        })
+        .collect()
+}
+
+/// Follows the events until they break; why they did.
+async fn follow(runtime: &DockerRuntime, since: Timestamp) -> CallError {
+    let docker = match runtime.client.docker() {
+        Ok(docker) => docker,
+        Err(error) => return error,
+    };
+    let mut events = std::pin::pin!(docker.events(Some(options(since))));
+    loop {
+        match tokio::time::timeout(QUIET, events.next()).await {
+            Ok(Some(Ok(event))) => take(runtime, event).await,
+            Ok(Some(Err(error))) => return error.into(),
+            Ok(None) => {
+                return CallError::Unreachable("the engine closed the stream of events".to_owned());
+            }
+            Err(_) => {
+                if let Err(error) = ping(runtime).await {
+                    return error;
+                }
+            }
+        }
+    }
+}
+
+fn options(since: Timestamp) -> EventsOptions {
+    let filters = HashMap::from([
+        ("type", vec!["container", "volume"]),
+        ("event", ACTIONS.to_vec()),
+    ]);
+    EventsOptionsBuilder::new()
+        .since(&format!(
+            "{}.{:09}",
+            since.as_second(),
+            since.subsec_nanosecond()
+        ))
+        .filters(&filters)
+        .build()
+}
+
+async fn take(runtime: &DockerRuntime, event: EventMessage) {
+    let EventMessage {
+        typ,
+        action,
+        actor,
+        scope: _,
+        time: _,
+        time_nano: _,
+    } = event;
+    let actor = actor.unwrap_or_default();
+    let (Some(id), Some(action)) = (actor.id, action) else {
+        return;
+    };
+    if typ == Some(EventMessageTypeEnum::VOLUME) {
+        if id == MARKER {
+            // Made again while our things still say with which id.
+            if let Err(error) = runtime.identity.prove(&runtime.client).await {
+                tracing::warn!(%error, "the marker volume {MARKER} was removed and cannot be made again");
+            }
+        }
+        return;
+    }
+    let Some(action) = ACTIONS.into_iter().find(|known| *known == action) else {
+        return;
+    };
+    if action == "die" || action == "destroy" {
+        runtime.probes.end(&id);
+        runtime.ports.ended(&id);
+    }
+    let expected = runtime.expected.remove(&id, action);
+    let uid = actor
+        .attributes
+        .as_ref()
+        .and_then(|attributes| attributes.get(keys::UID));
+    if let Some(uid) = uid {
+        runtime.listed.take(uid);
+        if !expected {
+            runtime.hints.session(uid);
+        }
+    }
+    if action == "start" {
+        note_ports(runtime, &id).await;
+    }
+}
+
+/// The ports of a container, anybody's, that has just started.
+async fn note_ports(runtime: &DockerRuntime, id: &str) {
+    let options = ListContainersOptionsBuilder::new()
+        .filters(&HashMap::from([("id", vec![id])]))
+        .build();
+    let listed = runtime
+        .client
+        .call(Lane::Free, LOOK, |d| async move {
+            d.list_containers(Some(options)).await
+        })
+        .await;
+    // Not known: its ports then clash, are shunned and chosen anew.
+    for container in listed.into_iter().flatten() {
+        runtime.ports.started(&container);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(uid: Option<&str>, state: ContainerSummaryStateEnum) -> ContainerSummary {
+        ContainerSummary {
+            labels: uid.map(|u| HashMap::from([(keys::UID.to_owned(), u.to_owned())])),
+            state: Some(state),
+            ..ContainerSummary::default()
+        }
+    }
+
+    #[test]
+    fn a_list_stands_for_a_look_only_where_one_container_runs() {
+        use ContainerSummaryStateEnum as State;
+        let listed = running(vec![
+            container(Some("one"), State::RUNNING),
+            container(Some("two"), State::RUNNING),
+            container(Some("two"), State::EXITED),
+            container(Some("paused"), State::PAUSED),
+            container(Some("exited"), State::EXITED),
+            container(None, State::RUNNING),
+        ]);
+        assert_eq!(listed.into_keys().collect::<Vec<_>>(), ["one"]);
+    }
+
+    #[test]
+    fn events_are_wanted_since_an_instant_of_the_engines_clock() {
+        let since: Timestamp = "2026-01-02T03:04:05.000000678Z"
+            .parse()
+            .expect("an instant");
+        let options = options(since);
+        assert_eq!(options.since.as_deref(), Some("1767323045.000000678"));
+    }
+
+    #[test]
+    fn an_expected_event_is_expected_once() {
+        let expected = Expected::default();
+        expected.insert("c1", "start");
+        assert!(!expected.remove("c1", "die"));
+        assert!(expected.remove("c1", "start"));
+        assert!(!expected.remove("c1", "start"));
+    }
+}

@@ -1,0 +1,308 @@
+//! A game's log is hostile text: made safe before it is shown, searched in bounded memory.
+
+use bollard::container::LogOutput;
+use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
+use futures::StreamExt;
+use regex::bytes::Regex;
+
+use super::client::{CallError, Client, LOOK, Lane};
+
+/// Lines of a dead game's log that a user sees.
+const LAST_LINES: &str = "10";
+const SHOWN_LINES: usize = 10;
+const SHOWN_BYTES: usize = 1024;
+
+/// What a pattern may span. A border between two chunks of the log is not seen within it.
+const WINDOW: usize = 16 * 1024;
+
+/// The last 10 lines, made safe, at most 1 KiB.
+pub(super) async fn last_lines(client: &Client, id: &str) -> Result<String, CallError> {
+    let options = reading(false, LAST_LINES);
+    let bytes = client
+        .call(Lane::Look, LOOK, |docker| async move {
+            let mut log = std::pin::pin!(docker.logs(id, Some(options)));
+            let mut bytes = Vec::new();
+            while let Some(chunk) = log.next().await {
+                bytes.extend_from_slice(chunk?.as_ref());
+                // Ten lines may be megabytes long; their end is what is shown.
+                if bytes.len() > 4 * WINDOW {
+                    bytes.drain(..bytes.len() - 2 * WINDOW);
+                }
+            }
+            Ok(bytes)
+        })
+        .await?;
+    Ok(safe(&bytes))
+}
+
+/// Whether the pattern is in the log of a container that has ended.
+pub(super) async fn contains(
+    client: &Client,
+    id: &str,
+    pattern: &Regex,
+) -> Result<bool, CallError> {
+    let options = reading(false, "all");
+    client
+        .call(Lane::Look, LOOK, |docker| async move {
+            let mut log = std::pin::pin!(docker.logs(id, Some(options)));
+            let mut search = Search::new(pattern.clone());
+            while let Some(chunk) = log.next().await {
+                if search.feed(&chunk?) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
+}
+
+/// Both streams, from the first line or the last `tail`.
+pub(super) fn reading(follow: bool, tail: &str) -> LogsOptions {
+    LogsOptionsBuilder::new()
+        .follow(follow)
+        .stdout(true)
+        .stderr(true)
+        .tail(tail)
+        .build()
+}
+
+/// Searches a log that arrives in chunks; standard output and error are two texts.
+pub(super) struct Search {
+    pattern: Regex,
+    out: Text,
+    err: Text,
+}
+
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    /// Bytes before this one are context only: `^` is where the log began, not where the window does.
+    start: usize,
+}
+
+impl Search {
+    pub(super) fn new(pattern: Regex) -> Search {
+        Search {
+            pattern,
+            out: Text::default(),
+            err: Text::default(),
+        }
+    }
+
+    /// Takes the next chunk; true once the pattern is in the text so far.
+    pub(super) fn feed(&mut self, chunk: &LogOutput) -> bool {
+        let (text, bytes) = match chunk {
+            LogOutput::StdErr { message } => (&mut self.err, message),
+            LogOutput::StdOut { message }
+            | LogOutput::StdIn { message }
+            | LogOutput::Console { message } => (&mut self.out, message),
+        };
+        text.bytes.extend_from_slice(bytes);
+        if self.pattern.is_match_at(&text.bytes, text.start) {
+            return true;
+        }
+        if text.bytes.len() > WINDOW {
+            text.bytes.drain(..text.bytes.len() - WINDOW);
+            text.start = 1;
+        }
+        false
+    }
+}
+
+/// Log text without escape codes, colour codes, control characters and marks that turn the direction of
+/// writing; what is no UTF-8 is replaced; the last 10 lines, at most 1 KiB of them.
+pub(super) fn safe(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let clean = without_escapes(&text);
+    let mut lines: Vec<&str> = clean
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.drain(..lines.len().saturating_sub(SHOWN_LINES));
+    let joined = lines.join("\n");
+    let mut from = joined.len().saturating_sub(SHOWN_BYTES);
+    while !joined.is_char_boundary(from) {
+        from += 1;
+    }
+    joined[from..].to_owned()
+}
+
+fn without_escapes(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => match chars.next_if(|c| "[]PX^_".contains(*c)) {
+                // CSI: parameters up to a final byte.
+                Some('[') => skip_past(&mut chars, |c| ('@'..='~').contains(&c)),
+                // OSC and the other strings: up to BEL or ST.
+                Some(_) => skip_string(&mut chars),
+                // Two characters, possibly with intermediates.
+                None => {
+                    while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
+                    chars.next_if(|c| ('0'..='~').contains(c));
+                }
+            },
+            '\u{9b}' => skip_past(&mut chars, |c| ('@'..='~').contains(&c)),
+            // Colour codes of games: § and one sign.
+            '§' => {
+                chars.next_if(|c| c.is_ascii_alphanumeric());
+            }
+            '\n' => clean.push('\n'),
+            '\t' => clean.push(' '),
+            // A bare carriage return paints over the line; with a line feed it is its end.
+            '\r' => {
+                if chars.peek() != Some(&'\n') {
+                    clean.push('\n');
+                }
+            }
+            c if c.is_control() || is_invisible(c) => {}
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+fn skip_past(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, last: impl Fn(char) -> bool) {
+    // An unfinished code ends with its line, so that it hides no more than that.
+    while let Some(c) = chars.next_if(|c| *c != '\n') {
+        if last(c) {
+            break;
+        }
+    }
+}
+
+fn skip_string(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while let Some(c) = chars.next_if(|c| *c != '\n') {
+        if c == '\u{7}' || c == '\u{9c}' {
+            break;
+        }
+        if c == '\u{1b}' && chars.next_if_eq(&'\\').is_some() {
+            break;
+        }
+    }
+}
+
+/// Bidirectional marks, zero-width characters, line and paragraph separators, tags, the byte order mark.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{61c}' | '\u{ad}' | '\u{180e}' | '\u{feff}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn out(text: &str) -> LogOutput {
+        LogOutput::StdOut {
+            message: Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+
+    fn err(text: &str) -> LogOutput {
+        LogOutput::StdErr {
+            message: Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+
+    fn search(pattern: &str) -> Search {
+        Search::new(Regex::new(&format!("(?s-u){pattern}")).expect("a pattern"))
+    }
+
+    #[test]
+    fn escape_codes_colour_codes_and_bidi_marks_are_gone() {
+        assert_eq!(
+            safe(b"\x1b[31mred\x1b[0m \x1b]0;title\x07x\x1b(By"),
+            "red xy"
+        );
+        assert_eq!(safe("§4hot §lbold".as_bytes()), "hot bold");
+        assert_eq!(safe("a\u{202e}b\u{2066}c\u{200f}d".as_bytes()), "abcd");
+        assert_eq!(safe(b"bell\x07 null\x00 delete\x7f"), "bell null delete");
+    }
+
+    #[test]
+    fn an_unfinished_escape_hides_no_more_than_its_line() {
+        assert_eq!(
+            safe(b"one\x1b]0;never ends\ntwo\x1b[31\nthree"),
+            "one\ntwo\nthree"
+        );
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_replaced() {
+        assert_eq!(safe(b"caf\xe9"), "caf\u{fffd}");
+    }
+
+    #[test]
+    fn a_carriage_return_paints_over_nothing() {
+        assert_eq!(
+            safe(b"password: x\rharmless\r\nend"),
+            "password: x\nharmless\nend"
+        );
+    }
+
+    #[test]
+    fn ten_lines_and_one_kibibyte_are_shown_and_the_end_is_what_counts() {
+        let many: String = (0..50).map(|i| format!("line {i}\n")).collect();
+        assert_eq!(safe(many.as_bytes()).lines().count(), 10);
+        assert!(safe(many.as_bytes()).ends_with("line 49"));
+        let long = format!("{}the end", "ä".repeat(5000));
+        assert!(safe(long.as_bytes()).len() <= 1024);
+        assert!(safe(long.as_bytes()).ends_with("the end"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_log_holds_what_is_shown_is_safe(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let shown = safe(&bytes);
+            prop_assert!(shown.len() <= 1024);
+            prop_assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_found_across_the_border_of_two_chunks() {
+        let mut search = search("server ready");
+        assert!(!search.feed(&out("12:00 server re")));
+        assert!(search.feed(&out("ady, port 7000")));
+    }
+
+    #[test]
+    fn output_and_errors_are_two_texts() {
+        let mut search = search("server ready");
+        assert!(!search.feed(&out("server ")));
+        assert!(!search.feed(&err("ready")));
+        assert!(search.feed(&out("ready")));
+    }
+
+    #[test]
+    fn a_pattern_is_found_in_a_log_of_any_length() {
+        let mut search = search("READY");
+        for _ in 0..2000 {
+            assert!(!search.feed(&out(&"noise ".repeat(50))));
+        }
+        assert!(!search.feed(&out("REA")));
+        assert!(search.feed(&out("DY")));
+    }
+
+    #[test]
+    fn the_begin_of_the_text_is_the_begin_of_the_log_and_not_of_the_window() {
+        let mut anchored = search("^noise");
+        assert!(anchored.feed(&out("noise")));
+        let mut anchored = search("^x");
+        assert!(!anchored.feed(&out("y")));
+        for _ in 0..20 {
+            assert!(!anchored.feed(&out(&"x".repeat(3000))));
+        }
+        let mut lines = search("(?m:^x)");
+        assert!(!lines.feed(&out(&"y".repeat(100_000))));
+        assert!(!lines.feed(&out("x")));
+        assert!(lines.feed(&out("\nx")));
+    }
+}
