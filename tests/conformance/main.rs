@@ -14,6 +14,8 @@ mod clock;
 mod faults;
 #[path = "../sim/history.rs"]
 mod history;
+#[path = "../sim/process.rs"]
+mod process;
 #[path = "../sim/striking.rs"]
 mod striking;
 

@@ -91,6 +91,12 @@ pub fn carry_over(old: &Value, new: &mut Value, causes: &mut Vec<Cause>) {
         "deletionGracePeriodSeconds",
         "generation",
     ] {
+        let found = new["metadata"].get(field);
+        let stamped = field == "deletionTimestamp" && found.is_some();
+        if stamped && found != old["metadata"].get(field) {
+            let message = format!("Invalid value: {found:?}: field is immutable");
+            causes.push(Cause::invalid("metadata.deletionTimestamp", message));
+        }
         match old["metadata"].get(field) {
             Some(kept) => set(new, field, kept.clone()),
             None => {

@@ -33,6 +33,7 @@ pub use store::{ChangeKind, Key};
 use crate::clock::SimClock;
 use crate::faults::{Failure, Position};
 use crate::history::{History, What};
+use crate::process::Process;
 use crate::striking::{Striking, Verdict};
 use verbs::Memory;
 
@@ -91,11 +92,15 @@ impl Server {
 
     /// A client by the name of `who`; only calls of names that begin with `controller` meet the fault script.
     pub fn client(self: &Arc<Self>, who: &str) -> kube::Client {
-        let server = self.clone();
-        let who: Arc<str> = who.into();
+        self.client_of(&Process::new(who.to_owned()))
+    }
+
+    /// The client of a process that may be killed: its calls are then not made, and not answered.
+    pub fn client_of(self: &Arc<Self>, process: &Process) -> kube::Client {
+        let (server, process) = (self.clone(), process.clone());
         let service = tower::service_fn(move |request: http::Request<Body>| {
-            let (server, who) = (server.clone(), who.clone());
-            async move { server.serve(&who, request).await }
+            let (server, process) = (server.clone(), process.clone());
+            async move { server.serve(&process, request).await }
         });
         kube::Client::new(service, "default")
     }
@@ -154,12 +159,15 @@ impl Server {
 
     async fn serve(
         self: &Arc<Self>,
-        who: &str,
+        process: &Process,
         request: http::Request<Body>,
     ) -> Result<Response<Answer>, BoxError> {
+        let who = process.name();
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
+        process.alive().await;
         tokio::time::sleep(TRAVEL).await;
+        process.alive().await;
         let mut line = self.line.subscribe();
         let mode = line
             .wait_for(|line| line.mode != Mode::Frozen)
@@ -187,7 +195,7 @@ impl Server {
             | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
             }
         }
-        let answer = self.answer(who, &request);
+        let answer = self.answer(process, &request);
         match verdict {
             Verdict::Crash(Position::Between) => self.striking.die().await,
             Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
@@ -200,10 +208,11 @@ impl Server {
             | Verdict::Fail(Failure::Code(_) | Failure::Refused | Failure::Hangs) => {}
         }
         tokio::time::sleep(TRAVEL).await;
+        process.alive().await;
         Ok(answer)
     }
 
-    fn answer(self: &Arc<Self>, who: &str, request: &Request) -> Response<Answer> {
+    fn answer(self: &Arc<Self>, process: &Process, request: &Request) -> Response<Answer> {
         if request.verb == Verb::Watch {
             let kind = self.memory().kind(request);
             let Some(kind) = kind else {
@@ -213,14 +222,14 @@ impl Server {
                     "the server could not find the requested resource",
                 ));
             };
-            return match watch::open(self, who, kind, request) {
+            return match watch::open(self, process, kind, request) {
                 Ok(stream) => self.respond(200, Answer::from_stream(stream)),
                 Err(refused) => self.refusal(&refused),
             };
         }
         let (reply, revision) = {
             let mut memory = self.memory();
-            let reply = memory.handle(who, request);
+            let reply = memory.handle(process.name(), request);
             (reply, memory.store.revision())
         };
         self.revision

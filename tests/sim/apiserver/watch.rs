@@ -18,6 +18,7 @@ use super::request::Request;
 use super::store::{Change, ChangeKind, Store};
 use super::{Line, Mode, Server, is_controller};
 use crate::faults::Fate;
+use crate::process::Process;
 
 /// A watch without a timeout of its own ends after this.
 const LONGEST: Duration = Duration::from_secs(1800);
@@ -32,7 +33,7 @@ const HELD: Duration = Duration::from_secs(10);
 /// One open watch.
 struct Watch {
     server: Arc<Server>,
-    who: String,
+    process: Process,
     kind: Arc<Kind>,
     resource: String,
     namespace: String,
@@ -61,7 +62,7 @@ struct Watch {
 /// Begins a watch.
 pub fn open(
     server: &Arc<Server>,
-    who: &str,
+    process: &Process,
     kind: Arc<Kind>,
     request: &Request,
 ) -> Answered<impl Stream<Item = Result<Bytes, io::Error>> + Send + use<>> {
@@ -88,7 +89,7 @@ pub fn open(
     let memory = server.memory();
     let mut watch = Watch {
         server: server.clone(),
-        who: who.to_owned(),
+        process: process.clone(),
         resource: super::verbs::resource(&kind.plural, &kind.group),
         kind,
         namespace: request.namespace.clone(),
@@ -109,7 +110,7 @@ pub fn open(
         line: server.line.subscribe(),
     };
     watch.revision.mark_unchanged();
-    let gone = is_controller(who) && server.striking.start_is_gone(&watch.kind.plural);
+    let gone = is_controller(process.name()) && server.striking.start_is_gone(&watch.kind.plural);
     let oldest = memory.store.compacted();
     if gone || asked.is_some_and(|asked| asked < oldest) {
         watch.gone(&format!(
@@ -131,6 +132,7 @@ pub fn open(
 impl Watch {
     async fn next(&mut self) -> Option<Result<Bytes, io::Error>> {
         loop {
+            self.process.alive().await;
             if self.frozen {
                 // A dead connection: nothing comes, not even the end.
                 std::future::pending::<()>().await;
@@ -277,7 +279,7 @@ impl Watch {
 
     /// One event goes out, unless the script says otherwise.
     fn deliver(&mut self, line: Bytes) {
-        let fate = match is_controller(&self.who) {
+        let fate = match is_controller(self.process.name()) {
             true => self.server.striking.event(&self.kind.plural),
             false => None,
         };
@@ -336,7 +338,7 @@ impl Watch {
             true => now + BOOKMARKS,
             false => last,
         };
-        if is_controller(&self.who) && self.server.striking.bookmark_is_gone(&self.kind.plural) {
+        if is_controller(self.process.name()) && self.server.striking.bookmark_is_gone(&self.kind.plural) {
             self.gone("too old resource version: scripted");
             return;
         }
