@@ -6,7 +6,11 @@ use crate::checker::violations;
 use crate::faults::{FaultScript, Position};
 use crate::scenarios::{self, Run, Scenario};
 
+/// `SIM_LOG=debug` shows what the controller says.
 fn play(scenario: &Scenario, script: &FaultScript) -> Run {
+    if let Ok(level) = std::env::var("SIM_LOG") {
+        let _ = tracing_subscriber::fmt().with_env_filter(level).with_test_writer().try_init();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

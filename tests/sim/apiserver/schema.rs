@@ -1,6 +1,6 @@
 //! Structural schemas: nulls dropped, unknown fields pruned, defaults filled, types and bounds checked, CEL rules run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
@@ -332,7 +332,7 @@ fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Caus
         causes.push(Cause::invalid(path, message));
     }
     let keys = Schema::list_keys(schema);
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         let here = format!("{path}[{index}]");
         validate(&schema["items"], item, &here, causes);
@@ -355,7 +355,7 @@ fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Caus
             None => None,
         };
         if let Some(identity) = identity
-            && !seen.insert(identity)
+            && *seen.entry(identity).and_modify(|times| *times += 1).or_insert(1) == 2
         {
             causes.push(Cause::new(
                 here,

@@ -361,7 +361,7 @@ impl Watch {
 }
 
 fn line(kind: &str, object: &Value) -> Bytes {
-    let mut text = json!({"type": kind, "object": object}).to_string();
-    text.push('\n');
+    // In this order, as the real server has it: a reader may rely on it.
+    let text = format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n");
     text.into()
 }
