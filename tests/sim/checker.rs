@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::apiserver::ChangeKind;
 use crate::history::{Entry, Life, What};
-use crate::scenarios::Run;
+use crate::scenarios::{Run, Scenario};
 use crate::world::SESSIONS;
 
 /// Everything that is wrong with a run, against the undisturbed run of the same scenario.
-pub fn violations(run: &Run, clean: Option<&Run>) -> Vec<String> {
+pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(step) = &run.stuck {
         found.push(format!("I4 never came true: {step}"));
@@ -27,7 +27,9 @@ pub fn violations(run: &Run, clean: Option<&Run>) -> Vec<String> {
     facts(run, &mut found);
     storage(run, &mut found);
     if let Some(clean) = clean {
-        same_lives(run, clean, &mut found);
+        if !scenario.races {
+            same_lives(run, clean, &mut found);
+        }
         same_end(run, clean, &mut found);
     }
     found
@@ -54,7 +56,10 @@ fn one_live_container(run: &Run, found: &mut Vec<String>) {
 const AT_REST: [&str; 4] = ["Stopped", "Succeeded", "Failed", "TimedOut"];
 
 fn owned(run: &Run, found: &mut Vec<String>) {
-    let owner = run.session.as_ref().and_then(|s| s["metadata"]["uid"].as_str());
+    let owner = run
+        .session
+        .as_ref()
+        .and_then(|s| s["metadata"]["uid"].as_str());
     for (id, uid, _) in &run.containers {
         if owner != Some(uid) {
             found.push(format!("I2 container {id} has no session"));
@@ -68,7 +73,10 @@ fn owned(run: &Run, found: &mut Vec<String>) {
     let Some(session) = &run.session else { return };
     let phase = session["status"]["phase"].as_str().unwrap_or_default();
     if AT_REST.contains(&phase) && !run.containers.is_empty() {
-        found.push(format!("I2 phase {phase}, and containers are left: {:?}", run.containers));
+        found.push(format!(
+            "I2 phase {phase}, and containers are left: {:?}",
+            run.containers
+        ));
     }
     if session["metadata"]["deletionTimestamp"].is_string() {
         found.push("I7 deleted, and not gone".to_owned());
@@ -78,11 +86,19 @@ fn owned(run: &Run, found: &mut Vec<String>) {
 fn truthful(run: &Run, found: &mut Vec<String>) {
     let Some(session) = &run.session else { return };
     let status = &session["status"];
-    let live: Vec<&str> = run.containers.iter().filter(|c| c.2).map(|c| c.0.as_str()).collect();
+    let live: Vec<&str> = run
+        .containers
+        .iter()
+        .filter(|c| c.2)
+        .map(|c| c.0.as_str())
+        .collect();
     match status["phase"].as_str() {
         Some("Running") => {
             if live != [status["container"]["id"].as_str().unwrap_or_default()] {
-                found.push(format!("I3 Running as {}, and alive are {live:?}", status["container"]));
+                found.push(format!(
+                    "I3 Running as {}, and alive are {live:?}",
+                    status["container"]
+                ));
             }
         }
         phase => {
@@ -111,19 +127,29 @@ fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {
 fn quiet(run: &Run, found: &mut Vec<String>) {
     for entry in run.history.iter().skip(run.settled) {
         let what = match &entry.what {
-            What::Stored { key, kind, .. } if key.resource == SESSIONS => format!("{kind:?} {}", key.name),
+            What::Stored { key, kind, .. } if key.resource == SESSIONS => {
+                format!("{kind:?} {}", key.name)
+            }
             What::Container { id, state, .. } => format!("{state:?} {id}"),
             What::Volume { name, .. } => format!("volume {name}"),
             What::Stored { .. } | What::Note(_) => continue,
         };
-        found.push(format!("I6 {} still wrote at {:?}: {what}", entry.who, entry.at));
+        found.push(format!(
+            "I6 {} still wrote at {:?}: {what}",
+            entry.who, entry.at
+        ));
     }
 }
 
 /// The stored versions of the session, in order.
 fn versions(run: &Run) -> impl Iterator<Item = (&Entry, &Value, Option<&Value>)> {
     run.history.iter().filter_map(|entry| match &entry.what {
-        What::Stored { key, kind, object, before } if key.resource == SESSIONS && *kind != ChangeKind::Deleted => {
+        What::Stored {
+            key,
+            kind,
+            object,
+            before,
+        } if key.resource == SESSIONS && *kind != ChangeKind::Deleted => {
             Some((entry, &**object, before.as_deref()))
         }
         What::Stored { .. } | What::Container { .. } | What::Volume { .. } | What::Note(_) => None,
@@ -155,7 +181,10 @@ fn facts(run: &Run, found: &mut Vec<String>) {
         }
         for fixed in ["finishTime", "runtime"] {
             if before[fixed].is_string() && before[fixed] != after[fixed] {
-                found.push(format!("I9 {fixed} from {} to {} at {at:?}", before[fixed], after[fixed]));
+                found.push(format!(
+                    "I9 {fixed} from {} to {} at {at:?}",
+                    before[fixed], after[fixed]
+                ));
             }
         }
     }
@@ -167,7 +196,9 @@ fn storage(run: &Run, found: &mut Vec<String>) {
     let mut live: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for entry in &run.history {
         match &entry.what {
-            What::Stored { key, kind, object, .. } if key.resource == SESSIONS => {
+            What::Stored {
+                key, kind, object, ..
+            } if key.resource == SESSIONS => {
                 let marked = object["metadata"]["deletionTimestamp"].is_string();
                 if marked || *kind == ChangeKind::Deleted {
                     going.insert(object["metadata"]["uid"].as_str().unwrap_or_default());
@@ -181,12 +212,22 @@ fn storage(run: &Run, found: &mut Vec<String>) {
                     of.remove(id.as_str());
                 }
             }
-            What::Volume { name, uid, exists: false } => {
+            What::Volume {
+                name,
+                uid,
+                exists: false,
+            } => {
                 if !going.contains(uid.as_str()) {
-                    found.push(format!("I10 volume {name} went before its session at {:?}", entry.at));
+                    found.push(format!(
+                        "I10 volume {name} went before its session at {:?}",
+                        entry.at
+                    ));
                 }
                 if live.get(uid.as_str()).is_some_and(|live| !live.is_empty()) {
-                    found.push(format!("I10 volume {name} went under a live container at {:?}", entry.at));
+                    found.push(format!(
+                        "I10 volume {name} went under a live container at {:?}",
+                        entry.at
+                    ));
                 }
             }
             What::Stored { .. } | What::Volume { exists: true, .. } | What::Note(_) => {}
@@ -212,18 +253,36 @@ fn lives(run: &Run) -> Vec<(i32, Life)> {
 fn same_lives(run: &Run, clean: &Run, found: &mut Vec<String>) {
     let (ours, theirs) = (lives(run), lives(clean));
     if ours != theirs {
-        found.push(format!("I5 containers lived {ours:?}, undisturbed {theirs:?}"));
+        found.push(format!(
+            "I5 containers lived {ours:?}, undisturbed {theirs:?}"
+        ));
     }
 }
 
 fn same_end(run: &Run, clean: &Run, found: &mut Vec<String>) {
-    let (ours, theirs) = (run.session.as_ref().map(masked), clean.session.as_ref().map(masked));
+    let (ours, theirs) = (
+        run.session.as_ref().map(masked),
+        clean.session.as_ref().map(masked),
+    );
     if ours != theirs {
-        found.push(format!("end state {}, undisturbed {}", show(ours), show(theirs)));
+        found.push(format!(
+            "end state {}, undisturbed {}",
+            show(ours),
+            show(theirs)
+        ));
     }
-    let names = |run: &Run| run.volumes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names = |run: &Run| {
+        run.volumes
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+    };
     if names(run) != names(clean) {
-        found.push(format!("volumes {:?}, undisturbed {:?}", names(run), names(clean)));
+        found.push(format!(
+            "volumes {:?}, undisturbed {:?}",
+            names(run),
+            names(clean)
+        ));
     }
 }
 

@@ -17,7 +17,9 @@ use dillinger_runner::session::facts::{self, EngineId};
 use dillinger_runner::session::observation::{Image, StorageSeen};
 use dillinger_runner::session::plan::Effect;
 use dillinger_runner::session::ports::{self, ChosenPorts, NoPort};
-use dillinger_runner::session::seen::{self, Answer, Container, ContainerId, Doubt, Exit, Made, Seen};
+use dillinger_runner::session::seen::{
+    self, Answer, Container, ContainerId, Doubt, Exit, Made, Seen,
+};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
@@ -87,8 +89,18 @@ struct Kept {
 #[derive(Clone, Debug)]
 enum Inside {
     Created,
-    Running { started: Timestamp, ready_at: Option<Timestamp>, on_term: (Duration, i32), signalled: bool },
-    Exited { started: Timestamp, finished: Timestamp, code: i32, was_ready: bool },
+    Running {
+        started: Timestamp,
+        ready_at: Option<Timestamp>,
+        on_term: (Duration, i32),
+        signalled: bool,
+    },
+    Exited {
+        started: Timestamp,
+        finished: Timestamp,
+        code: i32,
+        was_ready: bool,
+    },
 }
 
 impl Engine {
@@ -141,7 +153,11 @@ impl Engine {
     pub fn containers(&self) -> Vec<(String, String, bool)> {
         let state = self.lock();
         let show = |(id, c): (&String, &Kept)| {
-            (id.clone(), c.uid.clone(), matches!(c.state, Inside::Running { .. }))
+            (
+                id.clone(),
+                c.uid.clone(),
+                matches!(c.state, Inside::Running { .. }),
+            )
         };
         state.containers.iter().map(show).collect()
     }
@@ -149,8 +165,13 @@ impl Engine {
     /// Volumes that exist, with their session's uid.
     pub fn volumes(&self) -> Vec<(String, String)> {
         let state = self.lock();
-        let uid = |labels: &BTreeMap<String, String>| labels.get(keys::UID).cloned().unwrap_or_default();
-        state.volumes.iter().map(|(name, labels)| (name.clone(), uid(labels))).collect()
+        let uid =
+            |labels: &BTreeMap<String, String>| labels.get(keys::UID).cloned().unwrap_or_default();
+        state
+            .volumes
+            .iter()
+            .map(|(name, labels)| (name.clone(), uid(labels)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -208,8 +229,15 @@ impl Engine {
     fn end(&self, id: &str, began: Timestamp, code: i32, who: &str) {
         let now = self.clock.now();
         let mut state = self.lock();
-        let Some(c) = state.containers.get_mut(id) else { return };
-        let Inside::Running { started, ready_at, .. } = c.state else { return };
+        let Some(c) = state.containers.get_mut(id) else {
+            return;
+        };
+        let Inside::Running {
+            started, ready_at, ..
+        } = c.state
+        else {
+            return;
+        };
         if started != began {
             return;
         }
@@ -224,8 +252,16 @@ impl Engine {
 
     fn signal(self: &Arc<Self>, id: &str, grace: i32, who: &str) -> Outcome {
         let mut state = self.lock();
-        let Some(c) = state.containers.get_mut(id) else { return Outcome::Already };
-        let Inside::Running { started, on_term: (after, code), signalled, .. } = &mut c.state else {
+        let Some(c) = state.containers.get_mut(id) else {
+            return Outcome::Already;
+        };
+        let Inside::Running {
+            started,
+            on_term: (after, code),
+            signalled,
+            ..
+        } = &mut c.state
+        else {
             return Outcome::Done;
         };
         *signalled = true;
@@ -233,7 +269,11 @@ impl Engine {
         self.note(who, id, c, Life::Signalled);
         drop(state);
         let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
-        let (wait, code) = if after <= grace { (after, code) } else { (grace, 137) };
+        let (wait, code) = if after <= grace {
+            (after, code)
+        } else {
+            (grace, 137)
+        };
         let id = id.to_owned();
         self.later(wait, move |engine| engine.end(&id, began, code, "engine"));
         Outcome::Done
@@ -254,7 +294,9 @@ impl Engine {
             None => return Ok(Outcome::Already),
         };
         if running {
-            return Err(EffectError::Failed("409 You cannot remove a running container".to_owned()));
+            return Err(EffectError::Failed(
+                "409 You cannot remove a running container".to_owned(),
+            ));
         }
         self.gone(id, who);
         Ok(Outcome::Done)
@@ -272,7 +314,10 @@ impl Engine {
             return Ok(Outcome::Already);
         }
         if !state.images.contains(&spec.image) {
-            return Err(EffectError::Failed(format!("404 No such image: {}", spec.image)));
+            return Err(EffectError::Failed(format!(
+                "404 No such image: {}",
+                spec.image
+            )));
         }
         state.made += 1;
         let id = format!("c{:063x}", state.made);
@@ -291,7 +336,11 @@ impl Engine {
         let mut state = self.lock();
         let (uid, exists) = match labels {
             Some(labels) => {
-                if state.volumes.insert(name.to_owned(), labels.clone()).is_some() {
+                if state
+                    .volumes
+                    .insert(name.to_owned(), labels.clone())
+                    .is_some()
+                {
                     return;
                 }
                 (labels.get(keys::UID).cloned(), true)
@@ -413,11 +462,23 @@ impl Door {
         match &c.state {
             Inside::Created => Seen::Created(container, Made::Fresh),
             Inside::Running { ready_at, .. } => {
-                let asks = container.terms.as_ref().is_some_and(|terms| terms.readiness.is_some());
-                let answer = if asks { self.answer(id, &c.uid, *ready_at, probe, now) } else { Answer::Ready };
+                let asks = container
+                    .terms
+                    .as_ref()
+                    .is_some_and(|terms| terms.readiness.is_some());
+                let answer = if asks {
+                    self.answer(id, &c.uid, *ready_at, probe, now)
+                } else {
+                    Answer::Ready
+                };
                 Seen::Running(container, answer)
             }
-            Inside::Exited { finished, code, was_ready, .. } => {
+            Inside::Exited {
+                finished,
+                code,
+                was_ready,
+                ..
+            } => {
                 let exit = Exit {
                     code: Some(*code),
                     finished: Some(*finished),
@@ -430,14 +491,29 @@ impl Door {
     }
 
     /// The first question has no answer yet; a hint comes with it, and another when the game is ready.
-    fn answer(&self, id: &str, uid: &str, ready_at: Option<Timestamp>, probe: bool, now: Timestamp) -> Answer {
+    fn answer(
+        &self,
+        id: &str,
+        uid: &str,
+        ready_at: Option<Timestamp>,
+        probe: bool,
+        now: Timestamp,
+    ) -> Answer {
         if !probe {
             return Answer::NotAsked;
         }
-        let first = self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        let first = self
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned());
         if first {
-            let until_ready = ready_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-            for wait in [Some(TRAVEL), until_ready.map(|wait| wait + TRAVEL)].into_iter().flatten() {
+            let until_ready =
+                ready_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+            for wait in [Some(TRAVEL), until_ready.map(|wait| wait + TRAVEL)]
+                .into_iter()
+                .flatten()
+            {
                 let hint = Hint::Session(uid.to_owned());
                 self.engine.later(wait, move |engine| {
                     let _ = engine.hints.send(hint);
@@ -470,7 +546,8 @@ impl Door {
             Verdict::Go
             | Verdict::ThenRestore(_)
             | Verdict::Crash(Position::Between | Position::After)
-            | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {}
+            | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
+            }
         }
         let found = self.engine.host().id;
         if found != *engine {
@@ -551,19 +628,32 @@ impl Runtime for Door {
         let state = self.engine.lock();
         let taken = |number: u16, transport: Transport| {
             let others = state.containers.values().filter(|c| c.uid != key.uid);
-            others.flat_map(|c| &c.spec.ports).any(|p| p.host_port == number && p.transport == transport)
+            others
+                .flat_map(|c| &c.spec.ports)
+                .any(|p| p.host_port == number && p.transport == transport)
         };
         ports::choose(&key.uid, wanted, 7000..=8000, &taken, &|_| false)
     }
 
     fn shun_ports(&self, _: &SessionKey, _: &[u16]) {}
 
-    fn storage<'a>(&'a self, key: &'a SessionKey, wanted: &'a [String]) -> BoxFuture<'a, Option<StorageSeen>> {
+    fn storage<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        wanted: &'a [String],
+    ) -> BoxFuture<'a, Option<StorageSeen>> {
         Box::pin(self.ask("storage", || {
             let volumes = self.engine.volumes();
-            let present: Vec<String> =
-                volumes.into_iter().filter(|(_, uid)| *uid == key.uid).map(|(name, _)| name).collect();
-            let missing = wanted.iter().filter(|name| !present.contains(name)).cloned().collect();
+            let present: Vec<String> = volumes
+                .into_iter()
+                .filter(|(_, uid)| *uid == key.uid)
+                .map(|(name, _)| name)
+                .collect();
+            let missing = wanted
+                .iter()
+                .filter(|name| !present.contains(name))
+                .cloned()
+                .collect();
             StorageSeen { present, missing }
         }))
     }
@@ -592,10 +682,15 @@ impl Runtime for Door {
                     let running = matches!(c.state, Inside::Running { .. });
                     owned(&c.spec.labels, OwnedKind::Container { running }, id)
                 });
-                let volumes = state.volumes.iter().map(|(name, labels)| owned(labels, OwnedKind::Storage, name));
+                let volumes = state
+                    .volumes
+                    .iter()
+                    .map(|(name, labels)| owned(labels, OwnedKind::Storage, name));
                 containers.chain(volumes).collect()
             });
-            listed.await.ok_or_else(|| EffectError::NoAnswer("no answer".to_owned()))
+            listed
+                .await
+                .ok_or_else(|| EffectError::NoAnswer("no answer".to_owned()))
         })
     }
 

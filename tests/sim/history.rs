@@ -66,6 +66,36 @@ impl Life {
     }
 }
 
+impl Entry {
+    /// As one line; Leases and Events are left to their names.
+    pub fn line(&self) -> String {
+        let at = self.at.as_secs_f64();
+        let what = match &self.what {
+            What::Stored {
+                key, kind, object, ..
+            } => {
+                let shown = if key.resource.starts_with("game") {
+                    object.to_string()
+                } else {
+                    String::new()
+                };
+                format!("{kind:?} {} {} {shown}", key.resource, key.name)
+            }
+            What::Container {
+                id, attempt, state, ..
+            } => {
+                format!(
+                    "container {} of attempt {attempt}: {state:?}",
+                    &id[id.len() - 4..]
+                )
+            }
+            What::Volume { name, exists, .. } => format!("volume {name} exists: {exists}"),
+            What::Note(text) => text.clone(),
+        };
+        format!("{at:9.3} {} {what}", self.who)
+    }
+}
+
 /// The log; a copy is the same log.
 #[derive(Clone, Debug, Default)]
 pub struct History(Arc<Mutex<Vec<Entry>>>);

@@ -23,6 +23,8 @@ pub struct Scenario {
     pub session: Value,
     pub plays: Vec<Play>,
     pub steps: Vec<Step>,
+    /// The user acts while the controller is still at work: which containers lived depends on who was first.
+    pub races: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -103,11 +105,16 @@ async fn take(world: &World, step: &Step) -> bool {
         session.map(|s| s["status"]["phase"].as_str().unwrap_or_default().to_owned())
     };
     match step {
-        Step::Phase(wanted) => world.until(WITHIN, |w| phase(w).as_deref() == Some(wanted)).await,
+        Step::Phase(wanted) => {
+            world
+                .until(WITHIN, |w| phase(w).as_deref() == Some(wanted))
+                .await
+        }
         Step::Attempt(wanted, attempt) => {
             let holds = |w: &World| {
                 phase(w).as_deref() == Some(wanted)
-                    && w.session(SESSION).is_some_and(|s| s["status"]["attempt"] == *attempt)
+                    && w.session(SESSION)
+                        .is_some_and(|s| s["status"]["attempt"] == *attempt)
             };
             world.until(WITHIN, holds).await
         }
@@ -126,7 +133,9 @@ async fn take(world: &World, step: &Step) -> bool {
         }
         Step::NoImages => true,
         Step::RemoveByHand => {
-            let uid = world.session(SESSION).map(|s| s["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
+            let uid = world
+                .session(SESSION)
+                .map(|s| s["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
             world.engine.remove_by_hand(&uid.unwrap_or_default());
             true
         }
@@ -166,27 +175,55 @@ pub fn all() -> Vec<Scenario> {
         session: session(&json!({})),
         plays: vec![Play::well()],
         steps,
+        races: false,
     };
     let stop = || Step::Edit(json!({"spec": {"desiredState": "Stopped"}}));
     let resume = || Step::Edit(json!({"spec": {"desiredState": "Running"}}));
-    let crashes = |code| Play { ends: Some((Duration::from_secs(5), code)), ..Play::well() };
+    let crashes = |code| Play {
+        ends: Some((Duration::from_secs(5), code)),
+        ..Play::well()
+    };
     vec![
         plain("cold start", vec![Step::Phase("Running")]),
         plain("slow pull", vec![Step::NoImages, Step::Phase("Running")]),
         plain(
             "stop and resume with storage",
-            vec![Step::Phase("Running"), stop(), Step::Phase("Stopped"), resume(), Step::Attempt("Running", 1)],
+            vec![
+                Step::Phase("Running"),
+                stop(),
+                Step::Phase("Stopped"),
+                resume(),
+                Step::Attempt("Running", 1),
+            ],
         ),
-        plain("delete while running", vec![Step::Phase("Running"), Step::Delete, Step::Gone]),
+        plain(
+            "delete while running",
+            vec![Step::Phase("Running"), Step::Delete, Step::Gone],
+        ),
         plain(
             "delete while stopped",
-            vec![Step::Phase("Running"), stop(), Step::Phase("Stopped"), Step::Delete, Step::Gone],
+            vec![
+                Step::Phase("Running"),
+                stop(),
+                Step::Phase("Stopped"),
+                Step::Delete,
+                Step::Gone,
+            ],
         ),
-        plain("delete while starting", vec![Step::Phase("Starting"), Step::Delete, Step::Gone]),
+        Scenario {
+            races: true,
+            ..plain(
+                "delete while starting",
+                vec![Step::Phase("Starting"), Step::Delete, Step::Gone],
+            )
+        },
         Scenario {
             session: session(&json!({"restartPolicy": "OnFailure", "backoffLimit": 2})),
             plays: vec![crashes(1), crashes(3), crashes(4)],
-            ..plain("crashes until the budget is spent", vec![Step::Phase("Failed")])
+            ..plain(
+                "crashes until the budget is spent",
+                vec![Step::Phase("Failed")],
+            )
         },
         Scenario {
             session: session(&json!({"restartPolicy": "OnFailure", "backoffLimit": 2})),
@@ -204,13 +241,22 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             session: session(&json!({"startDeadlineSeconds": 30})),
-            plays: vec![Play { ready_after: None, ..Play::well() }],
+            plays: vec![Play {
+                ready_after: None,
+                ..Play::well()
+            }],
             ..plain("never ready", vec![Step::Phase("Failed")])
         },
         Scenario {
             session: session(&json!({"terminationGracePeriodSeconds": 5})),
-            plays: vec![Play { on_term: (Duration::from_secs(60), 0), ..Play::well() }],
-            ..plain("ignores the signal", vec![Step::Phase("Running"), stop(), Step::Phase("Stopped")])
+            plays: vec![Play {
+                on_term: (Duration::from_secs(60), 0),
+                ..Play::well()
+            }],
+            ..plain(
+                "ignores the signal",
+                vec![Step::Phase("Running"), stop(), Step::Phase("Stopped")],
+            )
         },
         Scenario {
             plays: vec![crashes(143), Play::well()],
@@ -220,7 +266,11 @@ pub fn all() -> Vec<Scenario> {
             session: session(&json!({"restartPolicy": "OnFailure"})),
             ..plain(
                 "container removed by hand",
-                vec![Step::Phase("Running"), Step::RemoveByHand, Step::Attempt("Running", 1)],
+                vec![
+                    Step::Phase("Running"),
+                    Step::RemoveByHand,
+                    Step::Attempt("Running", 1),
+                ],
             )
         },
     ]

@@ -1,5 +1,8 @@
 //! Every scenario undisturbed, and with the controller killed once at each of its writes.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::checker::violations;
@@ -9,7 +12,10 @@ use crate::scenarios::{self, Run, Scenario};
 /// `SIM_LOG=debug` shows what the controller says.
 fn play(scenario: &Scenario, script: &FaultScript) -> Run {
     if let Ok(level) = std::env::var("SIM_LOG") {
-        let _ = tracing_subscriber::fmt().with_env_filter(level).with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(level)
+            .with_test_writer()
+            .try_init();
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -22,7 +28,10 @@ fn play(scenario: &Scenario, script: &FaultScript) -> Run {
 /// Scenarios that the environment chooses, all by default.
 fn chosen() -> Vec<Scenario> {
     let only = std::env::var("SIM_SCENARIO").unwrap_or_default();
-    scenarios::all().into_iter().filter(|scenario| scenario.name.contains(&only)).collect()
+    scenarios::all()
+        .into_iter()
+        .filter(|scenario| scenario.name.contains(&only))
+        .collect()
 }
 
 #[test]
@@ -33,39 +42,119 @@ fn every_scenario_ends_well_undisturbed() {
         let run = play(&scenario, &FaultScript::default());
         println!(
             "{}: {} writes {:?}, {:.0} virtual s, {:?}",
-            scenario.name, run.writes.len(), run.writes, run.took, began.elapsed()
+            scenario.name,
+            run.writes.len(),
+            run.writes,
+            run.took,
+            began.elapsed()
         );
-        found.extend(violations(&run, None).into_iter().map(|v| format!("{}: {v}", scenario.name)));
+        found.extend(
+            violations(&scenario, &run, None)
+                .into_iter()
+                .map(|v| format!("{}: {v}", scenario.name)),
+        );
     }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Runs the scripts on every core; what is wrong comes back in their order.
+fn judge(plans: &[(&Scenario, &Run, FaultScript)]) -> (Vec<String>, f64) {
+    let next = AtomicUsize::new(0);
+    let found: Mutex<BTreeMap<usize, Vec<String>>> = Mutex::default();
+    let seconds = Mutex::new(0.0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|threads| {
+        for _ in 0..cores {
+            threads.spawn(|| {
+                while let Some((scenario, clean, script)) =
+                    plans.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let run = play(scenario, script);
+                    *seconds.lock().unwrap() += run.took;
+                    let mut wrong = violations(scenario, &run, Some(clean));
+                    if !run.left.0.is_empty() {
+                        wrong.push(format!("{} never struck", run.left));
+                    }
+                    let wrong: Vec<String> = wrong
+                        .iter()
+                        .map(|v| format!("{}: {script}: {v}", scenario.name))
+                        .collect();
+                    if !wrong.is_empty() {
+                        let place = found.lock().unwrap().len();
+                        found.lock().unwrap().insert(place, wrong);
+                    }
+                }
+            });
+        }
+    });
+    let found = found
+        .into_inner()
+        .unwrap()
+        .into_values()
+        .flatten()
+        .collect();
+    (found, seconds.into_inner().unwrap())
+}
+
+/// Prints the figures, and fails if anything is wrong.
+fn report(
+    kind: &str,
+    scenarios: usize,
+    schedules: usize,
+    judged: (Vec<String>, f64),
+    began: Instant,
+) {
+    let (found, seconds) = judged;
+    println!(
+        "{scenarios} scenarios, {schedules} {kind}, {} violations, {seconds:.0} virtual s in {:?}",
+        found.len(),
+        began.elapsed()
+    );
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
 fn a_controller_killed_at_any_one_write_changes_nothing_that_anybody_sees() {
     let began = Instant::now();
-    let (mut schedules, mut virtual_seconds, mut found) = (0, 0.0, Vec::new());
-    for scenario in chosen() {
-        let clean = play(&scenario, &FaultScript::default());
+    let scenarios = chosen();
+    let clean: Vec<Run> = scenarios
+        .iter()
+        .map(|s| play(s, &FaultScript::default()))
+        .collect();
+    let mut plans = Vec::new();
+    for (scenario, clean) in scenarios.iter().zip(&clean) {
         for write in 1..=u32::try_from(clean.writes.len()).unwrap() {
             for at in [Position::Before, Position::Between, Position::After] {
-                let script = FaultScript::crash(write, at);
-                let run = play(&scenario, &script);
-                schedules += 1;
-                virtual_seconds += run.took;
-                if !run.left.0.is_empty() {
-                    found.push(format!("{}: {script}: never struck", scenario.name));
-                }
-                for violation in violations(&run, Some(&clean)) {
-                    found.push(format!("{}: {script}: {violation}", scenario.name));
-                }
+                plans.push((scenario, clean, FaultScript::crash(write, at)));
             }
         }
     }
-    println!(
-        "{} scenarios, {schedules} single crashes, {} violations, {virtual_seconds:.0} virtual s in {:?}",
-        chosen().len(),
-        found.len(),
-        began.elapsed()
+    report(
+        "single crashes",
+        scenarios.len(),
+        plans.len(),
+        judge(&plans),
+        began,
     );
-    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// `SIM_SCRIPT='crash write=3 at=between' SIM_SCENARIO='cold start'` replays one schedule and prints all that happened.
+#[test]
+fn one_schedule_can_be_replayed_from_its_line() {
+    let line =
+        std::env::var("SIM_SCRIPT").unwrap_or_else(|_| "crash write=4 at=between".to_owned());
+    let script: FaultScript = line.parse().unwrap();
+    let scenario = &chosen()[0];
+    let clean = play(scenario, &FaultScript::default());
+    let run = play(scenario, &script);
+    for entry in &run.history {
+        println!("{}", entry.line());
+    }
+    let found = violations(scenario, &run, Some(&clean));
+    assert!(
+        found.is_empty(),
+        "{}: {script}:\n{}",
+        scenario.name,
+        found.join("\n")
+    );
 }

@@ -44,7 +44,8 @@ pub struct World {
 impl World {
     /// A world with its controller running, and the script's faults waiting.
     pub fn begin(script: &FaultScript, plays: Vec<Play>) -> World {
-        let (clock, history, striking) = (SimClock::new(), History::default(), Striking::new(script));
+        let (clock, history, striking) =
+            (SimClock::new(), History::default(), Striking::new(script));
         let server = Server::new(clock.clone(), history.clone(), striking.clone());
         let engine = Engine::new(clock.clone(), history.clone(), plays);
         let world = World {
@@ -57,7 +58,12 @@ impl World {
             engine,
         };
         for fault in &script.0 {
-            if let Fault::Away { from_ms, for_ms, how } = fault {
+            if let Fault::Away {
+                from_ms,
+                for_ms,
+                how,
+            } = fault
+            {
                 tokio::spawn(away(world.server.clone(), *from_ms, *for_ms, *how));
             }
         }
@@ -67,7 +73,11 @@ impl World {
 
     /// Runs a controller, and another one after each of its deaths.
     fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (server, engine, striking) = (self.server.clone(), self.engine.clone(), self.striking.clone());
+        let (server, engine, striking) = (
+            self.server.clone(),
+            self.engine.clone(),
+            self.striking.clone(),
+        );
         let (clock, history, over) = (self.clock.clone(), self.history.clone(), self.over.clone());
         async move {
             let mut crashes = striking.crashes();
@@ -110,7 +120,10 @@ impl World {
     }
 
     pub async fn create(&self, object: &Value) {
-        let plural = format!("{}s", object["kind"].as_str().expect("a kind").to_lowercase());
+        let plural = format!(
+            "{}s",
+            object["kind"].as_str().expect("a kind").to_lowercase()
+        );
         let code = self.send("POST", &plural, "", object).await;
         assert_eq!(code, 201, "{object}");
     }
@@ -130,11 +143,22 @@ impl World {
 
     async fn send(&self, method: &str, plural: &str, name: &str, body: &Value) -> u16 {
         let base = format!("/apis/dillinger.dev/v1alpha1/namespaces/{NAMESPACE}/{plural}");
-        let path = if name.is_empty() { base } else { format!("{base}/{name}") };
+        let path = if name.is_empty() {
+            base
+        } else {
+            format!("{base}/{name}")
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("content-type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" })
+            .header(
+                "content-type",
+                if method == "PATCH" {
+                    "application/merge-patch+json"
+                } else {
+                    "application/json"
+                },
+            )
             .body(Body::from(body.to_string().into_bytes()))
             .expect("a request");
         match self.user.send(request).await {
@@ -149,15 +173,26 @@ impl World {
     }
 }
 
-fn setup(server: &Arc<Server>, engine: &Arc<Engine>, striking: &Striking, clock: &SimClock, process: &Process) -> Setup {
-    let cluster = server.object("namespaces", "", "kube-system").expect("a cluster has it");
+fn setup(
+    server: &Arc<Server>,
+    engine: &Arc<Engine>,
+    striking: &Striking,
+    clock: &SimClock,
+    process: &Process,
+) -> Setup {
+    let cluster = server
+        .object("namespaces", "", "kube-system")
+        .expect("a cluster has it");
     let wall = clock.clone();
     Setup {
         client: server.client_of(process),
         runtime: engine.door(process.clone(), striking.clone()),
         kind: RuntimeKind::Docker,
         owner: Owner {
-            cluster: cluster["metadata"]["uid"].as_str().expect("a uid").to_owned(),
+            cluster: cluster["metadata"]["uid"]
+                .as_str()
+                .expect("a uid")
+                .to_owned(),
             controller: "dillinger-runner".to_owned(),
         },
         provision_deadline: Duration::from_secs(3600),

@@ -1,8 +1,12 @@
 //! The kinds that the server serves: ours from `crds/`, and the few built-in ones that a controller uses.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
 use serde_json::Value;
 
 use super::schema::Schema;
+use super::verbs::resource;
 
 /// One kind, and the rules of its storage.
 pub struct Kind {
@@ -77,7 +81,12 @@ impl Kind {
 }
 
 /// The custom resource definitions of this package.
-pub fn definitions() -> Vec<Value> {
+pub fn definitions() -> &'static [Value] {
+    static READ: LazyLock<Vec<Value>> = LazyLock::new(read_definitions);
+    &READ
+}
+
+fn read_definitions() -> Vec<Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     let mut found: Vec<_> = std::fs::read_dir(folder)
         .expect("the package has its CRDs")
@@ -98,8 +107,16 @@ pub fn definitions() -> Vec<Value> {
     definitions
 }
 
-/// Everything that is served.
-pub fn all() -> Vec<Kind> {
+/// Everything that is served, by the store's name of the resource. Made once: rules take long to compile.
+pub static ALL: LazyLock<BTreeMap<String, Arc<Kind>>> = LazyLock::new(|| {
+    let name = |kind: &Kind| resource(&kind.plural, &kind.group);
+    all()
+        .into_iter()
+        .map(|kind| (name(&kind), Arc::new(kind)))
+        .collect()
+});
+
+fn all() -> Vec<Kind> {
     let mut kinds: Vec<Kind> = definitions().iter().map(Kind::custom).collect();
     kinds.push(Kind {
         namespaced: false,

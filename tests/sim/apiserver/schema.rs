@@ -1,6 +1,7 @@
 //! Structural schemas: nulls dropped, unknown fields pruned, defaults filled, types and bounds checked, CEL rules run.
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
@@ -12,7 +13,8 @@ use super::answer::Cause;
 pub struct Schema {
     root: Value,
     compiled: CompiledSchema,
-    validator: Validator,
+    validator: Mutex<Validator>,
+    patterns: BTreeMap<String, Regex>,
 }
 
 const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
@@ -26,10 +28,13 @@ impl Schema {
             "rules that do not compile: {:?}",
             compiled.compilation_errors()
         );
+        let mut patterns = BTreeMap::new();
+        compile_patterns(&root, &mut patterns);
         Schema {
             root,
             compiled,
-            validator: Validator::new(),
+            validator: Mutex::new(Validator::new()),
+            patterns,
         }
     }
 
@@ -51,7 +56,7 @@ impl Schema {
     pub fn check(&self, object: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Vec<Cause> {
         let mut body = object.clone();
         body.as_object_mut().expect("an object").remove("metadata");
-        validate(&self.root, &body, "", &mut causes);
+        self.validate(&self.root, &body, "", &mut causes);
         let blocking = causes.iter().any(|cause| {
             [
                 "FieldValueRequired",
@@ -69,10 +74,11 @@ impl Schema {
             ));
             return causes;
         }
-        if let Err(errors) = self
+        let validator = self
             .validator
-            .validate_compiled(&self.compiled, object, old)
-        {
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Err(errors) = validator.validate_compiled(&self.compiled, object, old) {
             for error in errors {
                 // A rule that cannot be evaluated (a quantity that is none) refuses the object too.
                 let known = [ErrorKind::ValidationFailure, ErrorKind::EvaluationError];
@@ -220,29 +226,6 @@ fn whole(schema: &Value, value: &mut Value) {
     }
 }
 
-fn validate(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
-    check_type(schema, value, path, causes);
-    match value {
-        Value::Object(object) => check_object(schema, object, path, causes),
-        Value::Array(items) => check_list(schema, items, path, causes),
-        Value::String(text) => check_text(schema, text, path, causes),
-        Value::Number(number) => check_number(schema, number, path, causes),
-        Value::Null | Value::Bool(_) => {}
-    }
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        causes.push(Cause::new(
-            path,
-            "FieldValueNotSupported",
-            format!(
-                "Unsupported value: {value}: supported values: {}",
-                json!(allowed)
-            ),
-        ));
-    }
-}
-
 fn check_type(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     let wrong = |wanted: &str| {
         let found = match value {
@@ -289,116 +272,32 @@ fn within(path: &str, key: &str) -> String {
     }
 }
 
-fn check_object(schema: &Value, object: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
-    for key in schema["required"].as_array().into_iter().flatten() {
-        let key = key.as_str().expect("names are strings");
-        if !object.contains_key(key) {
-            causes.push(Cause::new(
-                within(path, key),
-                "FieldValueRequired",
-                "Required value",
-            ));
-        }
-    }
-    if let Some(least) = schema["minProperties"].as_u64()
-        && (object.len() as u64) < least
-    {
-        let message = format!(
-            "Invalid value: {}: must have at least {least} items",
-            object.len()
-        );
-        causes.push(Cause::invalid(path, message));
-    }
-    for (key, schema) in properties(schema).into_iter().flatten() {
-        if let Some(value) = object.get(key) {
-            validate(schema, value, &within(path, key), causes);
-        }
-    }
-}
-
-fn check_list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
-    let count = items.len() as u64;
-    if let Some(most) = schema["maxItems"].as_u64()
-        && count > most
-    {
-        let message = format!("Too many: {count}: must have at most {most} items");
-        causes.push(Cause::new(path, "FieldValueTooMany", message));
-    }
-    if let Some(least) = schema["minItems"].as_u64()
-        && count < least
-    {
-        let message =
-            format!("Invalid value: {count}: {path} in body should have at least {least} items");
-        causes.push(Cause::invalid(path, message));
-    }
-    let keys = Schema::list_keys(schema);
-    let mut seen = BTreeMap::new();
-    for (index, item) in items.iter().enumerate() {
-        let here = format!("{path}[{index}]");
-        validate(&schema["items"], item, &here, causes);
-        if keys.is_some() && !item.is_object() {
-            if item.is_null() {
-                continue;
+/// Every pattern of a schema.
+fn compile_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(pattern)) = object.get("pattern") {
+                let regex =
+                    Regex::new(pattern).expect("patterns of the CRDs are RE2 and Rust's both");
+                patterns.insert(pattern.clone(), regex);
             }
-            let message =
-                format!("Invalid value: {item}: must be an object for an array of list-type map");
-            causes.push(Cause::invalid(&here, message));
-            continue;
+            object
+                .values()
+                .for_each(|value| compile_patterns(value, patterns));
         }
-        let identity = match &keys {
-            Some(keys) => Some(
-                keys.iter()
-                    .map(|key| item[key].to_string())
-                    .collect::<Vec<_>>(),
-            ),
-            None if schema["x-kubernetes-list-type"] == "set" => Some(vec![item.to_string()]),
-            None => None,
-        };
-        if let Some(identity) = identity
-            && *seen.entry(identity).and_modify(|times| *times += 1).or_insert(1) == 2
-        {
-            causes.push(Cause::new(
-                here,
-                "FieldValueDuplicate",
-                format!("Duplicate value: {item}"),
-            ));
-        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| compile_patterns(item, patterns)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
-}
-
-fn check_text(schema: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) {
-    causes.extend(bounds_of_text(schema, text, path));
-    if schema["format"] == "date-time" && !is_date_time(text) {
-        let message =
-            format!("Invalid value: {text:?}: {path} in body must be of type date-time: {text:?}");
-        causes.push(Cause::new(path, "FieldValueTypeInvalid", message));
-    }
-}
-
-/// The first bound that a text breaks.
-fn bounds_of_text(schema: &Value, text: &str, path: &str) -> Option<Cause> {
-    let length = text.chars().count() as u64;
-    if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
-        let message = format!("Too long: may not be more than {most} bytes");
-        return Some(Cause::new(path, "FieldValueTooLong", message));
-    }
-    if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
-        let message = format!(
-            "Invalid value: {text:?}: {path} in body should be at least {least} chars long"
-        );
-        return Some(Cause::invalid(path, message));
-    }
-    let pattern = schema["pattern"].as_str()?;
-    let regex = Regex::new(pattern).expect("patterns of the CRDs are RE2 and Rust's both");
-    (!regex.is_match(text)).then(|| {
-        let message = format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
-        Cause::invalid(path, message)
-    })
 }
 
 fn is_date_time(text: &str) -> bool {
-    let shape = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$";
-    Regex::new(shape).expect("a constant").is_match(text) && text.parse::<jiff::Timestamp>().is_ok()
+    static SHAPE: LazyLock<Regex> = LazyLock::new(|| {
+        let shape = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$";
+        Regex::new(shape).expect("a constant")
+    });
+    SHAPE.is_match(text) && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 fn check_number(schema: &Value, number: &serde_json::Number, path: &str, causes: &mut Vec<Cause>) {
@@ -423,5 +322,151 @@ fn check_number(schema: &Value, number: &serde_json::Number, path: &str, causes:
             "Invalid value: {number}: {path} in body should be less than or equal to {most}"
         );
         causes.push(Cause::invalid(path, message));
+    }
+}
+
+impl Schema {
+    fn validate(&self, schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+        check_type(schema, value, path, causes);
+        match value {
+            Value::Object(object) => self.check_object(schema, object, path, causes),
+            Value::Array(items) => self.check_list(schema, items, path, causes),
+            Value::String(text) => self.check_text(schema, text, path, causes),
+            Value::Number(number) => check_number(schema, number, path, causes),
+            Value::Null | Value::Bool(_) => {}
+        }
+        if let Some(allowed) = schema["enum"].as_array()
+            && !allowed.contains(value)
+        {
+            causes.push(Cause::new(
+                path,
+                "FieldValueNotSupported",
+                format!(
+                    "Unsupported value: {value}: supported values: {}",
+                    json!(allowed)
+                ),
+            ));
+        }
+    }
+
+    fn check_object(
+        &self,
+        schema: &Value,
+        object: &Map<String, Value>,
+        path: &str,
+        causes: &mut Vec<Cause>,
+    ) {
+        for key in schema["required"].as_array().into_iter().flatten() {
+            let key = key.as_str().expect("names are strings");
+            if !object.contains_key(key) {
+                causes.push(Cause::new(
+                    within(path, key),
+                    "FieldValueRequired",
+                    "Required value",
+                ));
+            }
+        }
+        if let Some(least) = schema["minProperties"].as_u64()
+            && (object.len() as u64) < least
+        {
+            let message = format!(
+                "Invalid value: {}: must have at least {least} items",
+                object.len()
+            );
+            causes.push(Cause::invalid(path, message));
+        }
+        for (key, schema) in properties(schema).into_iter().flatten() {
+            if let Some(value) = object.get(key) {
+                self.validate(schema, value, &within(path, key), causes);
+            }
+        }
+    }
+
+    fn check_list(&self, schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
+        let count = items.len() as u64;
+        if let Some(most) = schema["maxItems"].as_u64()
+            && count > most
+        {
+            let message = format!("Too many: {count}: must have at most {most} items");
+            causes.push(Cause::new(path, "FieldValueTooMany", message));
+        }
+        if let Some(least) = schema["minItems"].as_u64()
+            && count < least
+        {
+            let message = format!(
+                "Invalid value: {count}: {path} in body should have at least {least} items"
+            );
+            causes.push(Cause::invalid(path, message));
+        }
+        let keys = Schema::list_keys(schema);
+        let mut seen = BTreeMap::new();
+        for (index, item) in items.iter().enumerate() {
+            let here = format!("{path}[{index}]");
+            self.validate(&schema["items"], item, &here, causes);
+            if keys.is_some() && !item.is_object() {
+                if item.is_null() {
+                    continue;
+                }
+                let message = format!(
+                    "Invalid value: {item}: must be an object for an array of list-type map"
+                );
+                causes.push(Cause::invalid(&here, message));
+                continue;
+            }
+            let identity = match &keys {
+                Some(keys) => Some(
+                    keys.iter()
+                        .map(|key| item[key].to_string())
+                        .collect::<Vec<_>>(),
+                ),
+                None if schema["x-kubernetes-list-type"] == "set" => Some(vec![item.to_string()]),
+                None => None,
+            };
+            if let Some(identity) = identity
+                && *seen
+                    .entry(identity)
+                    .and_modify(|times| *times += 1)
+                    .or_insert(1)
+                    == 2
+            {
+                causes.push(Cause::new(
+                    here,
+                    "FieldValueDuplicate",
+                    format!("Duplicate value: {item}"),
+                ));
+            }
+        }
+    }
+
+    fn check_text(&self, schema: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) {
+        causes.extend(self.bounds_of_text(schema, text, path));
+        if schema["format"] == "date-time" && !is_date_time(text) {
+            let message = format!(
+                "Invalid value: {text:?}: {path} in body must be of type date-time: {text:?}"
+            );
+            causes.push(Cause::new(path, "FieldValueTypeInvalid", message));
+        }
+    }
+
+    /// The first bound that a text breaks.
+    fn bounds_of_text(&self, schema: &Value, text: &str, path: &str) -> Option<Cause> {
+        let length = text.chars().count() as u64;
+        if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
+            let message = format!("Too long: may not be more than {most} bytes");
+            return Some(Cause::new(path, "FieldValueTooLong", message));
+        }
+        if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
+            let message = format!(
+                "Invalid value: {text:?}: {path} in body should be at least {least} chars long"
+            );
+            return Some(Cause::invalid(path, message));
+        }
+        let pattern = schema["pattern"].as_str()?;
+        let regex = &self.patterns[pattern];
+        (!regex.is_match(text)).then(|| {
+            let message =
+                format!("Invalid value: {text:?}: {path} in body should match '{pattern}'");
+            Cause::invalid(path, message)
+        })
     }
 }

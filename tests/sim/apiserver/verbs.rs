@@ -18,7 +18,6 @@ use crate::history::{History, What};
 /// The server's whole memory.
 pub struct Memory {
     pub store: Store,
-    kinds: BTreeMap<String, Arc<Kind>>,
     clock: SimClock,
     history: History,
     uids: u64,
@@ -31,13 +30,8 @@ pub type Reply = (u16, Value);
 
 impl Memory {
     pub fn new(clock: SimClock, history: History) -> Self {
-        let kinds = kinds::all()
-            .into_iter()
-            .map(|kind| (resource(&kind.plural, &kind.group), Arc::new(kind)))
-            .collect();
         let mut memory = Memory {
             store: Store::new(),
-            kinds,
             clock,
             history,
             uids: 0,
@@ -49,7 +43,7 @@ impl Memory {
             );
         }
         for definition in kinds::definitions() {
-            memory.seed(&definition);
+            memory.seed(definition);
         }
         memory
     }
@@ -76,7 +70,7 @@ impl Memory {
 
     /// The kind that a request is for.
     pub fn kind(&self, request: &Request) -> Option<Arc<Kind>> {
-        let kind = self.kinds.get(&resource(&request.plural, &request.group))?;
+        let kind = kinds::ALL.get(&resource(&request.plural, &request.group))?;
         let fits = kind.version == request.version && (!request.status || kind.status);
         fits.then(|| kind.clone())
     }
@@ -428,7 +422,7 @@ impl Memory {
         });
         if let Some((key, object)) = orphan {
             let (key, object) = (key.clone(), object.clone());
-            let kind = self.kinds[&key.resource].clone();
+            let kind = kinds::ALL[&key.resource].clone();
             self.remove("garbage-collector", &kind, &key, &object);
             self.collect();
         }

@@ -338,7 +338,9 @@ impl Watch {
             true => now + BOOKMARKS,
             false => last,
         };
-        if is_controller(self.process.name()) && self.server.striking.bookmark_is_gone(&self.kind.plural) {
+        if is_controller(self.process.name())
+            && self.server.striking.bookmark_is_gone(&self.kind.plural)
+        {
             self.gone("too old resource version: scripted");
             return;
         }
