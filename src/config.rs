@@ -158,7 +158,7 @@ pub struct Flags {
     #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
-    /// Log level (error, warn, info, debug, trace), or directives such as "info,dillinger_runner=debug".
+    /// Log level (off, error, warn, info, debug, trace), or directives such as "warn,dillinger_runner=debug,kube=info".
     /// PUT /log-level on the admin address changes it while running.
     #[arg(long, env = "DILLINGER_LOG_LEVEL", default_value = "info")]
     pub log_level: String,

@@ -115,7 +115,8 @@ pub struct GameSpec {
     pub init_process: bool,
 
     /// Where the game may run: Docker (the Docker Engine of a controller) or Pod (the cluster). A session
-    /// that names none gets the first one that its controller serves. Default: Docker, Pod.
+    /// that names none gets the first one that its controller serves, and keeps it; where the Game lists it no
+    /// longer, no new container is made for that session (RuntimeNotAllowed). Default: Docker, Pod.
     #[serde(default = "every_runtime")]
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]

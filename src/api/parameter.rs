@@ -34,8 +34,9 @@ pub struct ParameterDeclaration {
     #[serde(default)]
     pub required: bool,
 
-    /// Regular expression (Rust's syntax, over bytes) that the whole value must match: "[0-9]{1,4}". One that
-    /// does not compile makes the Game invalid. Excludes enum. Default: none; any text.
+    /// Regular expression (Rust's syntax) that the whole value must match: "[0-9]{1,4}". It counts bytes; (?u)
+    /// at its beginning makes it count characters: "(?u)[^\p{Cc}]{1,32}". One that does not compile makes the
+    /// Game invalid. Excludes enum. Default: none; any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub pattern: Option<String>,

@@ -20,7 +20,8 @@ pub struct GameSessionStatus {
     #[schemars(length(max = 32))]
     pub phase: Option<String>,
 
-    /// Where players connect, as host:port or [v6]:port: the Game's first port. Set while the game is ready.
+    /// Where players connect, as host:port (an IPv6 address stands in square brackets): the Game's first port.
+    /// Set while the game is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 280))]
     pub address: Option<String>,

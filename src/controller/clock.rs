@@ -31,6 +31,10 @@ struct Inner {
 
 impl Clock {
     /// The host's clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the Clock that is passed in"
+    )]
     pub fn system() -> Self {
         Clock::new(Timestamp::now)
     }

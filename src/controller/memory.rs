@@ -74,19 +74,25 @@ impl Memory {
                     Doubt::EngineUnreachable(_) => Some(*away.get_or_insert(now)),
                     Doubt::EngineMismatch { .. } | Doubt::NodeLost(_) => None,
                 };
-                let own = self.change(uid, |known| *known.memo.doubt_since.get_or_insert(now));
+                let own = self.change(uid, |known| {
+                    known.memo.able_since = None;
+                    *known.memo.doubt_since.get_or_insert(now)
+                });
                 Some(engine.map_or(own, |engine| engine.min(own)))
             }
-            Seen::Foreign(_)
-            | Seen::Absent
-            | Seen::Created(..)
-            | Seen::Running(..)
-            | Seen::Paused(_)
-            | Seen::Going
-            | Seen::Exited(..) => {
+            Seen::Foreign(_) | Seen::Absent | Seen::Created(..) => {
+                *away = None;
+                self.change(uid, |known| {
+                    known.memo.doubt_since = None;
+                    known.memo.able_since.get_or_insert(now);
+                });
+                None
+            }
+            Seen::Running(..) | Seen::Paused(_) | Seen::Going | Seen::Exited(..) => {
                 *away = None;
                 if let Some(known) = self.lock().get_mut(uid) {
                     known.memo.doubt_since = None;
+                    known.memo.able_since = None;
                 }
                 None
             }

@@ -27,6 +27,8 @@ pub mod reconcile;
 pub mod run;
 pub mod start;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 mod trace;
 pub mod triggers;
 pub mod watches;

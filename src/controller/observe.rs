@@ -73,6 +73,10 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
         && let (Some(runtime), Ok(contract)) = (runtime, &contract)
     {
         image = runtime.image(&contract.image).await;
+        if image == Image::Unchecked {
+            let why = "the engine did not say whether it has the image";
+            seen = Seen::Unknown(Doubt::EngineUnreachable(why.to_owned()));
+        }
         ports = choose_ports(runtime, &key, contract, &image);
     }
     let now = ctx.clock.now();

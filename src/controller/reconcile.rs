@@ -40,6 +40,8 @@ const REREADS: usize = 3;
 const SLOW_CLOCK: Duration = Duration::from_secs(600);
 /// A write that the claim did not allow: it comes back within this time, or another process leads.
 const CLAIM_BACK: Duration = Duration::from_secs(1);
+/// Wait for an instant that passed already.
+const DUE: Duration = Duration::from_secs(1);
 /// Between two reports of a pull's progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -100,6 +102,10 @@ pub async fn reconcile(
             words: panic_words(&*panic),
         })
     });
+    if ctx.cache.by_uid(&uid).is_none() {
+        // It went while it was looked at.
+        ctx.forget(&uid);
+    }
     ctx.metrics.reconciles.inc();
     ctx.metrics
         .reconcile_duration
@@ -247,7 +253,7 @@ impl Reconcile<'_> {
             .sessions
             .status(&self.session, &status, Write::Record);
         if let Some(reply) = write.await? {
-            trace::recorded(self.ctx, o, facts, plan.row);
+            trace::recorded(self.ctx, o, facts);
             trace::changed(self.ctx, &self.session, &reply, plan.row);
             self.keep(reply)?;
         }
@@ -300,7 +306,7 @@ impl Reconcile<'_> {
         match passed {
             Ok(Outcome::Done | Outcome::Already) => {
                 self.remember_effect(o, effect);
-                tracing::info!(
+                tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
                     attempt = o.facts.attempt, row = ?plan.row, effect = write.label(), "did"
                 );
@@ -481,7 +487,11 @@ impl Reconcile<'_> {
             }
             Next::Never => Wait::Never,
             Next::At(then) => {
-                let until = ctx.clock.until(then);
+                let until = match ctx.clock.until(then) {
+                    // Due, and nothing acted on it (no deadline does while the clocks disagree): no spinning.
+                    Duration::ZERO => DUE,
+                    until => until,
+                };
                 // Only the end of a finished session's life may be further away than the slow clock.
                 if until < SLOW_CLOCK.mul_f64(0.99) || plan.row == Row::F6 {
                     Wait::For(until)

@@ -10,9 +10,10 @@ use kube::runtime::controller::{self, Controller};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::backoff::Backoff;
 use super::bucket::Bucket;
@@ -145,8 +146,9 @@ impl Setup {
 }
 
 impl Parts {
-    /// Runs until `stop`, then drains, releases the claim and returns.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Runs until `stop`, then drains, releases the claim and returns. Ends early, with an error, where a part
+    /// died: a half-deaf controller is worse than one that is started again.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Died> {
         let Parts {
             ctx,
             setup,
@@ -161,9 +163,9 @@ impl Parts {
             health,
             ..
         } = &setup;
-        // Ends with `stop`; the claim outlives it until the drain is over.
-        let (tasks, release) = (TaskTracker::new(), CancellationToken::new());
-        let kept = tokio::spawn(keeper.run(release.clone()));
+        // All end with `stop`, and with this future where that is dropped; the claim outlives the drain.
+        let (mut tasks, release) = (JoinSet::new(), CancellationToken::new());
+        let kept = AbortOnDropHandle::new(tokio::spawn(keeper.run(release.clone())));
         let synced = Synced::new(watched(namespaces).len());
         for namespace in watched(namespaces) {
             let games = in_namespace::<Guarded<Game>>(client, namespace.as_deref());
@@ -203,16 +205,43 @@ impl Parts {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
+        let died = async {
+            let ended = tasks.join_next().await;
+            if stop.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
+            ended
+        };
+        let mut outcome = Ok(());
         tokio::select! {
             () = looks => {}
             () = drained => tracing::warn!("shutdown: looks still under way are cut off"),
+            ended = died => outcome = Err(Died::from(ended)),
         }
         stop.cancel();
-        tasks.close();
-        tasks.wait().await;
+        while let Some(ended) = tasks.join_next().await {
+            if ended.is_err() {
+                outcome = Err(Died::from(Some(ended)));
+            }
+        }
         release.cancel();
         if let Err(error) = kept.await {
-            tracing::error!(%error, "the claim was not released");
+            outcome = Err(Died::from(Some(Err(error))));
+        }
+        outcome
+    }
+}
+
+/// A part of the controller ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the controller died: {0}")]
+pub struct Died(String);
+
+impl From<Option<Result<(), tokio::task::JoinError>>> for Died {
+    fn from(ended: Option<Result<(), tokio::task::JoinError>>) -> Self {
+        match ended {
+            Some(Err(error)) => Died(error.to_string()),
+            Some(Ok(())) | None => Died("it ended by itself".to_owned()),
         }
     }
 }
@@ -371,6 +400,9 @@ async fn hints(ctx: Arc<Context>, runtime: Arc<dyn Runtime>) {
             Hint::All => all(&ctx),
         }
     }
+    // Hints may be lost; the slow clock finds the rest.
+    tracing::error!("the runtime gives no more hints");
+    std::future::pending::<()>().await;
 }
 
 fn all(ctx: &Context) {

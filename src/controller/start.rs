@@ -64,9 +64,10 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             cluster,
             controller: config.controller_name.clone(),
         };
+        let clock = Clock::system();
         let setup = Setup {
             client,
-            runtime: DockerRuntime::new(docker(&config, owner.clone())),
+            runtime: DockerRuntime::new(docker(&config, owner.clone(), clock.clone())),
             kind: RuntimeKind::Docker,
             owner,
             provision_deadline: config.provision_deadline,
@@ -74,7 +75,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             lease_namespace: config.lease_namespace,
             elect: config.leader_elect,
             identity: identity(),
-            clock: Clock::system(),
+            clock,
             jitter: Jitter::random(),
             metrics,
             health,
@@ -83,7 +84,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
         };
         let parts = setup.parts();
         let _ = ctx.set(parts.ctx.clone());
-        parts.run(stop).await;
+        parts.run(stop).await?;
     }
     end.cancel();
     served.await.context("the admin port failed")?;
@@ -91,7 +92,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     Ok(())
 }
 
-fn docker(config: &Config, owner: Owner) -> DockerConfig {
+fn docker(config: &Config, owner: Owner, clock: Clock) -> DockerConfig {
     DockerConfig {
         host: config.docker_host.clone(),
         owner,
@@ -99,6 +100,7 @@ fn docker(config: &Config, owner: Owner) -> DockerConfig {
         advertise_address: config.advertise_address.clone(),
         port_range: config.port_range.clone(),
         credentials: config.docker_config.clone(),
+        clock,
     }
 }
 
@@ -112,6 +114,7 @@ pub(super) fn docker_to_ask(host: Option<String>, owner: Owner) -> Arc<DockerRun
         advertise_address: loopback.to_string(),
         port_range: 1..=1,
         credentials: None,
+        clock: Clock::system(),
     })
 }
 

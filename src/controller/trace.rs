@@ -36,7 +36,7 @@ fn shown(status: &GameSessionStatus) -> (Option<&str>, Option<&str>, Option<i32>
 }
 
 /// Counts what a record means.
-pub fn recorded(ctx: &Context, o: &Observation, after: &Facts, _row: Row) {
+pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
     let uid = &o.session.uid;
     if let (None, Some(finish)) = (&o.facts.finish, &after.finish) {
         let reason = finish.reason.as_str();

@@ -242,8 +242,117 @@ fn filled(text: &Text, ports: &ChosenPorts) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::session::contract::tests::{resolved, surroundings};
+
+    /// The container of attempt 3, with the ports numbered from 7000 in the Game's order.
+    fn made(session: Value, game: Value) -> ContainerSpec {
+        let contract = resolved(session, game).unwrap();
+        let (o, engine) = surroundings(&contract);
+        let numbers = contract.terms.ports.iter().zip(7000..);
+        let ports = numbers
+            .map(|(port, number)| (port.name.clone(), number))
+            .collect();
+        spec(&o, &contract, &ChosenPorts(ports), &engine, 3)
+    }
+
+    #[test]
+    fn ports_are_published_and_named_by_their_public_number() {
+        let spec = made(
+            json!({}),
+            json!({
+                "ports": [
+                    {"name": "game", "containerPort": 8303, "protocol": "TCPUDP"},
+                    {"name": "own-one", "portPolicy": "Passthrough"},
+                    {"name": "query", "containerPort": 8304, "protocol": "TCP"},
+                ],
+                "args": ["-port=$(PORT_GAME)", "$(PORT_OWN_ONE)"],
+                "env": [{"name": "QUERY", "value": "$(PORT_QUERY)/$(GAME_ID)"}],
+            }),
+        );
+        let published: Vec<(&str, u16, u16, Transport)> = spec
+            .ports
+            .iter()
+            .map(|p| (p.name.as_str(), p.container_port, p.host_port, p.transport))
+            .collect();
+        assert_eq!(
+            published,
+            [
+                ("game", 8303, 7000, Transport::Tcp),
+                ("game", 8303, 7000, Transport::Udp),
+                ("own-one", 7001, 7001, Transport::Udp),
+                ("query", 8304, 7002, Transport::Tcp),
+            ]
+        );
+        assert_eq!(spec.args, ["-port=7000", "7001"]);
+        let env: Vec<(&str, &str)> = spec
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            env,
+            [
+                ("QUERY", "7002/wesnoth"),
+                ("GAME_ID", "wesnoth"),
+                ("SESSION_ID", "friday"),
+                ("USER_ID", "alice"),
+            ]
+        );
+    }
+
+    #[test]
+    fn storage_is_named_and_labelled_after_its_session() {
+        let spec = made(
+            json!({}),
+            json!({
+                "storage": [{"name": "world", "mountPath": "/data", "size": "2Gi"}],
+                "scratch": [{"mountPath": "/tmp", "sizeLimit": "1Mi"}],
+            }),
+        );
+        assert_eq!(spec.name, "friday-a24a7f55f2");
+        let [volume] = &spec.volumes[..] else {
+            panic!("one volume: {:?}", spec.volumes)
+        };
+        assert_eq!(volume.name, "friday-a24a7f55f2-world");
+        assert_eq!(
+            (volume.path.as_str(), volume.size_bytes),
+            ("/data", 2 << 30)
+        );
+        let keys: Vec<&str> = volume.labels.keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "dillinger.dev/cluster",
+                "dillinger.dev/controller",
+                "dillinger.dev/engine",
+                "dillinger.dev/namespace",
+                "dillinger.dev/session",
+                "dillinger.dev/storage",
+                "dillinger.dev/uid",
+            ]
+        );
+        assert_eq!(
+            spec.scratch,
+            [Scratch {
+                path: "/tmp".into(),
+                size_bytes: 1 << 20
+            }]
+        );
+    }
+
+    #[test]
+    fn grace_is_the_sessions_else_the_games() {
+        let contract = resolved(json!({}), json!({"terminationGracePeriodSeconds": 9})).unwrap();
+        let (mut o, engine) = surroundings(&contract);
+        let grace =
+            |o: &Observation| spec(o, &contract, &ChosenPorts::default(), &engine, 0).grace_seconds;
+        assert_eq!(grace(&o), 9);
+        o.session.grace_seconds = Some(0);
+        assert_eq!(grace(&o), 0);
+    }
 
     #[test]
     fn the_name_is_the_sessions_and_ten_digits_of_its_uid() {

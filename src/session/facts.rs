@@ -274,3 +274,88 @@ fn finish_reason(status: &GameSessionStatus) -> Reason {
         Some(_) | None => Reason::Error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Condition, StopStatus};
+
+    fn finished(phase: &str, conditions: Option<Vec<Condition>>) -> Facts {
+        let status = GameSessionStatus {
+            phase: Some(phase.to_owned()),
+            finish_time: Some(Time(Timestamp::UNIX_EPOCH)),
+            conditions,
+            ..GameSessionStatus::default()
+        };
+        Facts::parse(&status).expect("readable")
+    }
+
+    fn condition(reason: &str) -> Condition {
+        Condition {
+            type_: "Finished".to_owned(),
+            status: ConditionStatus::True,
+            reason: reason.to_owned(),
+            message: String::new(),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        }
+    }
+
+    #[test]
+    fn an_empty_status_holds_no_fact() {
+        let facts = Facts::parse(&GameSessionStatus::default());
+        assert_eq!(facts, Ok(Facts::default()));
+    }
+
+    #[test]
+    fn a_session_that_finished_for_a_reason_of_a_newer_version_stays_finished() {
+        let reason = |facts: Facts| facts.finish.expect("an end").reason;
+        let newer = Some(vec![condition("Melted")]);
+        assert_eq!(reason(finished("Failed", newer.clone())), Reason::Error);
+        assert_eq!(reason(finished("Succeeded", newer)), Reason::Completed);
+        assert_eq!(reason(finished("TimedOut", None)), Reason::DeadlineExceeded);
+        let known = Some(vec![condition("OOMKilled")]);
+        assert_eq!(reason(finished("Failed", known)), Reason::OomKilled);
+    }
+
+    #[test]
+    fn a_runtime_or_a_stop_of_a_newer_version_is_named_as_unreadable() {
+        let runtime = GameSessionStatus {
+            runtime: Some("Jail".to_owned()),
+            ..GameSessionStatus::default()
+        };
+        let error = Facts::parse(&runtime).expect_err("unreadable");
+        assert_eq!(
+            error.to_string(),
+            "status.runtime is \"Jail\", which this version does not know"
+        );
+        let stop = GameSessionStatus {
+            stop: Some(StopStatus {
+                attempt: Some(0),
+                reason: Some("Bored".to_owned()),
+                time: Some(Time(Timestamp::UNIX_EPOCH)),
+            }),
+            ..GameSessionStatus::default()
+        };
+        assert_eq!(
+            Facts::parse(&stop).expect_err("unreadable").field,
+            "stop.reason"
+        );
+    }
+
+    #[test]
+    fn a_record_has_whole_seconds_rounded_up() {
+        let time = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let rounded = time("2030-01-01T00:00:02Z");
+        assert_eq!(
+            whole_second(time("2030-01-01T00:00:01.000000001Z")),
+            rounded
+        );
+        assert_eq!(whole_second(rounded), rounded);
+        assert_eq!(whole_second(Timestamp::MAX), Timestamp::MAX);
+        assert_eq!(
+            whole_second(time("1969-12-31T23:59:58.5Z")),
+            time("1969-12-31T23:59:59Z")
+        );
+    }
+}

@@ -124,7 +124,10 @@ pub fn fresh() -> Observation {
         image: Image::Present,
         ports: Ok(ChosenPorts([("game".to_owned(), 7001)].into())),
         storage: StorageSeen::default(),
-        memo: Memo::default(),
+        memo: Memo {
+            able_since: Some(ago(100_000)),
+            ..Memo::default()
+        },
         engine: Some(engine(ENGINE)),
         owner: Owner {
             cluster: "cluster-uid".to_owned(),

@@ -106,6 +106,8 @@ pub struct Memo {
     pub confirmed: Option<String>,
     /// Since when the engine has been in doubt without a break.
     pub doubt_since: Option<Timestamp>,
+    /// Since when this process could have got the session a container, without a break by doubt; None: since now.
+    pub able_since: Option<Timestamp>,
 }
 
 /// What the controller's flags set, and what a check at start found.

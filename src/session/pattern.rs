@@ -12,7 +12,7 @@ use regex::bytes::{Regex, RegexBuilder};
 const PROGRAM_LIMIT: usize = 1 << 20;
 
 /// Patterns remembered on one thread; past it all are dropped.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 128;
 
 /// Why a pattern does not compile, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,11 @@ fn one_line(error: &regex::Error) -> String {
         other => {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default().trim();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
+            let last = last.strip_prefix("error: ").unwrap_or(last);
+            if last.starts_with("Unicode not allowed") || last.contains("invalid UTF-8") {
+                return format!("{last}; begin it with (?u) to match characters, not bytes");
+            }
+            last.to_owned()
         }
     }
 }
@@ -118,7 +122,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_one_line() {
         assert_eq!(searched("a(b").unwrap_err().0, "unclosed group");
-        assert!(searched(r"\p{Greek}").is_err());
+        assert_eq!(
+            searched(r"\p{Greek}").unwrap_err().0,
+            "Unicode not allowed here; begin it with (?u) to match characters, not bytes"
+        );
+        assert!(
+            whole(r"(?u)[^\p{Cc}\p{Cf}]{1,2}")
+                .unwrap()
+                .is_match("äö".as_bytes())
+        );
         assert_eq!(
             searched("((((a{1000}){1000}){1000}){1000})").unwrap_err().0,
             "it is too large: its repetitions must be fewer"

@@ -15,7 +15,7 @@ pub fn quoted(text: &str) -> String {
             break;
         }
         match c {
-            '"' | '\\' => out.extend(['\\', c]),
+            '"' => out.push_str("\\\""),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             c if hidden(c) => {
@@ -47,7 +47,7 @@ mod tests {
     fn what_could_disturb_a_terminal_is_escaped() {
         assert_eq!(
             quoted("a\"b\\\n\u{1b}[31m\u{202e}x"),
-            "\"a\\\"b\\\\\\n\\u{1b}[31m\\u{202e}x\""
+            "\"a\\\"b\\\\n\\u{1b}[31m\\u{202e}x\""
         );
         assert_eq!(quoted("schön"), "\"schön\"");
     }

@@ -216,3 +216,121 @@ pub fn select(hits: Vec<Seen>, attempt: Option<i32>) -> Seen {
     };
     chosen.unwrap_or(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::fixtures::{ago, created, exited, running, unreachable};
+
+    fn ready(attempt: i32) -> Seen {
+        running(attempt, Answer::Ready)
+    }
+
+    fn gone(attempt: i32) -> Seen {
+        exited(attempt, 0)
+    }
+
+    #[test]
+    fn no_hit_is_absent_and_one_hit_is_what_it_is() {
+        assert_eq!(select(Vec::new(), Some(0)), Seen::Absent);
+        for hit in [
+            ready(3),
+            gone(0),
+            Seen::Going,
+            Seen::Foreign("x".to_owned()),
+            unreachable(),
+        ] {
+            assert_eq!(select(vec![hit.clone()], Some(0)), hit);
+        }
+    }
+
+    #[test]
+    fn of_several_the_lowest_attempt_is_cleared_first() {
+        let hits = vec![ready(2), gone(0), created(1, Made::Fresh)];
+        assert_eq!(select(hits, Some(2)), gone(0));
+        assert_eq!(select(vec![ready(2), ready(1)], Some(2)), ready(1));
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_recorded_is_adopted_before_anything_is_cleared() {
+        assert_eq!(select(vec![gone(0), ready(2), ready(1)], None), ready(2));
+        assert_eq!(select(vec![ready(0), ready(1)], Some(0)), ready(1));
+    }
+
+    #[test]
+    fn of_two_with_one_number_the_living_one_counts() {
+        assert_eq!(select(vec![gone(1), ready(1)], Some(1)), ready(1));
+        assert_eq!(select(vec![ready(1), gone(1)], Some(1)), ready(1));
+    }
+
+    #[test]
+    fn ours_comes_before_what_is_going_and_that_before_a_stranger() {
+        let stranger = Seen::Foreign("x".to_owned());
+        assert_eq!(
+            select(vec![stranger.clone(), Seen::Going, ready(1)], Some(1)),
+            ready(1)
+        );
+        assert_eq!(
+            select(vec![stranger.clone(), Seen::Going], Some(1)),
+            Seen::Going
+        );
+        assert_eq!(select(vec![Seen::Going, stranger], Some(1)), Seen::Going);
+    }
+
+    #[test]
+    fn one_doubt_makes_the_whole_look_a_doubt() {
+        assert_eq!(
+            select(vec![gone(0), unreachable(), ready(1)], Some(1)),
+            unreachable()
+        );
+    }
+
+    fn ended(code: i32) -> Exit {
+        Exit {
+            code: Some(code),
+            finished: Some(ago(10)),
+            ..Exit::default()
+        }
+    }
+
+    #[test]
+    fn code_0_is_clean_and_any_other_a_failure() {
+        assert_eq!(ended(0).end(), End::Clean);
+        for code in [1, 2, 126, 127, 128, 134, 139] {
+            assert_eq!(ended(code).end(), End::Failed, "{code}");
+        }
+        assert_eq!(Exit::default().end(), End::Failed);
+    }
+
+    #[test]
+    fn an_end_that_came_with_the_end_of_the_engine_came_from_outside() {
+        let engine_started = |seconds| Exit {
+            engine_started: Some(ago(seconds)),
+            ..ended(0)
+        };
+        assert_eq!(engine_started(5).end(), End::Interrupted);
+        assert_eq!(engine_started(10).end(), End::Interrupted);
+        assert_eq!(engine_started(11).end(), End::Clean);
+    }
+
+    #[test]
+    fn a_signal_that_nobody_here_sent_came_from_outside_unless_memory_ran_out() {
+        for code in [137, 143, 255] {
+            assert_eq!(ended(code).end(), End::Interrupted, "{code}");
+        }
+        let oom = Exit {
+            oom_killed: true,
+            ..ended(137)
+        };
+        assert_eq!(oom.end(), End::Failed);
+    }
+
+    #[test]
+    fn the_exit_code_tells_the_signal() {
+        assert_eq!(ended(137).signal(), Some(9));
+        assert_eq!(ended(143).signal(), Some(15));
+        for code in [0, 1, 128, 255] {
+            assert_eq!(ended(code).signal(), None, "{code}");
+        }
+    }
+}

@@ -70,7 +70,12 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     if !level.split(',').all(known) {
         return Err(refuse());
     }
-    EnvFilter::builder().parse(level).map_err(|_| refuse())
+    // The libraries below tell every step of theirs at our levels; who wants that says "trace" or names them.
+    let directives = match level.trim().to_ascii_lowercase().as_str() {
+        word @ ("info" | "debug") => format!("warn,dillinger_runner={word}"),
+        _ => level.to_owned(),
+    };
+    EnvFilter::builder().parse(directives).map_err(|_| refuse())
 }
 
 #[cfg(test)]
@@ -85,5 +90,13 @@ mod tests {
         for bad in ["", "inof", "info,,", "dillinger_runner=loud", "info;debug"] {
             assert!(filter(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_bare_level_is_ours_and_leaves_the_libraries_at_warnings() {
+        let text = |level: &str| filter(level).unwrap().to_string();
+        assert_eq!(text("debug"), text("warn,dillinger_runner=debug"));
+        assert_eq!(text("trace"), "trace");
+        assert_eq!(text("error"), "error");
     }
 }

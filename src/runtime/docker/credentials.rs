@@ -107,7 +107,7 @@ pub(super) fn find(
         .cred_helpers
         .get(registry)
         .or(file.creds_store.as_ref())
-        && let Some(found) = ask(helper, registry)?
+        && let Some(found) = ask(&format!("docker-credential-{helper}"), registry)?
     {
         return Ok(Some(found));
     }
@@ -161,15 +161,18 @@ fn from_entry(
     }))
 }
 
-/// Runs `docker-credential-<name> get`; None where it knows nothing of the registry.
-fn ask(name: &str, registry: &str) -> Result<Option<DockerCredentials>, CredentialsError> {
-    let helper = format!("docker-credential-{name}");
+/// Runs `<helper> get`; None where it knows nothing of the registry.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "std has no wait with a limit; this thread is there to block"
+)]
+fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, CredentialsError> {
     let failed = |why: String| CredentialsError::Helper {
-        helper: helper.clone(),
+        helper: helper.to_owned(),
         registry: registry.to_owned(),
         why,
     };
-    let mut child = Command::new(&helper)
+    let mut child = Command::new(helper)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -307,5 +310,49 @@ mod tests {
             find(&folder, "quay.io/a/b").expect("another registry"),
             None
         );
+    }
+
+    fn helper(name: &str, script: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let path = folder(name, "{}").join("helper");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        path.to_str().expect("a path").to_owned()
+    }
+
+    #[test]
+    fn a_helper_is_asked_for_the_registry_on_its_standard_input() {
+        let script = r#"echo "{\"ServerURL\":\"x\",\"Username\":\"$1\",\"Secret\":\"$(cat)\"}""#;
+        let found = ask(&helper("asks", script), "ghcr.io")
+            .expect("it answers")
+            .expect("it knows");
+        assert_eq!(found.username.as_deref(), Some("get"));
+        assert_eq!(found.password.as_deref(), Some("ghcr.io"));
+    }
+
+    #[test]
+    fn a_helpers_token_is_an_identity_token() {
+        let script = r#"echo '{"ServerURL":"x","Username":"<token>","Secret":"t"}'"#;
+        let found = ask(&helper("token", script), "ghcr.io")
+            .expect("it answers")
+            .expect("it knows");
+        assert_eq!(
+            (found.username, found.identitytoken.as_deref()),
+            (None, Some("t"))
+        );
+    }
+
+    #[test]
+    fn a_helper_that_knows_nothing_is_no_failure_and_one_that_fails_is() {
+        let script = "echo credentials not found in native keychain; exit 1";
+        assert_eq!(
+            ask(&helper("knows-nothing", script), "ghcr.io").expect("no failure"),
+            None
+        );
+        let error = ask(&helper("fails", "echo locked; exit 1"), "ghcr.io").expect_err("it fails");
+        assert!(error.to_string().contains("locked"), "{error}");
+        let error = ask(&helper("babbles", "echo s3cret"), "ghcr.io").expect_err("no JSON");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
 use futures::StreamExt;
 use regex::bytes::Regex;
 
-use super::client::{CallError, Client, LOOK, Lane};
+use super::client::{CallError, Client, LOOK, Lane, WRITE};
 
 /// Lines of a dead game's log that a user sees.
 const LAST_LINES: &str = "10";
@@ -35,7 +35,7 @@ pub(super) async fn last_lines(client: &Client, id: &str) -> Result<String, Call
     Ok(safe(&bytes))
 }
 
-/// Whether the pattern is in the log of a container that has ended.
+/// Whether the pattern is in the log of a container that has ended: up to three files of 10 MB.
 pub(super) async fn contains(
     client: &Client,
     id: &str,
@@ -43,7 +43,7 @@ pub(super) async fn contains(
 ) -> Result<bool, CallError> {
     let options = reading(false, "all");
     client
-        .call(Lane::Look, LOOK, |docker| async move {
+        .call(Lane::Look, WRITE, |docker| async move {
             let mut log = std::pin::pin!(docker.logs(id, Some(options)));
             let mut search = Search::new(pattern.clone());
             while let Some(chunk) = log.next().await {

@@ -29,6 +29,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
+use crate::controller::clock::Clock;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
 use crate::session::observation::{Image, Owner, StorageSeen};
@@ -51,6 +52,8 @@ pub struct DockerConfig {
     pub port_range: RangeInclusive<u16>,
     /// Folder of the user's Docker credentials file, `config.json` (DOCKER_CONFIG, else `~/.docker`).
     pub credentials: Option<PathBuf>,
+    /// When a pull failed is told by it.
+    pub clock: Clock,
 }
 
 /// Containers on one Docker Engine.
@@ -123,8 +126,9 @@ impl DockerRuntime {
             Effect::Pull { image, policy } => {
                 let (hints, waiting) = (self.hints.clone(), Arc::clone(&self.waiting));
                 let folder = self.config.credentials.clone();
+                let clock = self.config.clock.clone();
                 self.pulls
-                    .pull(&self.client, image, *policy, folder, move || {
+                    .pull(&self.client, image, *policy, folder, clock, move || {
                         let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
                         waiting.iter().for_each(|uid| hints.session(uid));
                     });

@@ -52,16 +52,25 @@ impl Ports {
         let live = containers
             .iter()
             .filter_map(|c| Some((c.id.clone()?, bound(c))))
-            .filter(|(_, live)| !live.ports.is_empty())
-            .collect();
-        self.locked().live = live;
+            .filter(|(_, live): &(String, Live)| !live.ports.is_empty())
+            .collect::<HashMap<_, _>>();
+        let mut table = self.locked();
+        for taken_up in live.values().filter_map(|l| l.uid.as_deref()) {
+            table.in_flight.remove(taken_up);
+        }
+        table.live = live;
     }
 
     /// One container started.
     pub(super) fn started(&self, container: &ContainerSummary) {
         let live = bound(container);
         if let (Some(id), false) = (container.id.clone(), live.ports.is_empty()) {
-            self.locked().live.insert(id, live);
+            let mut table = self.locked();
+            // The choice is taken up: from here on the ports are taken for as long as it runs, and no longer.
+            if let Some(uid) = &live.uid {
+                table.in_flight.remove(uid);
+            }
+            table.live.insert(id, live);
         }
     }
 
@@ -236,6 +245,16 @@ mod tests {
         assert!(number(&ports, "a", 7000..=7000).is_err());
         ports.ended("c1");
         assert_eq!(number(&ports, "a", 7000..=7000), Ok(7000));
+    }
+
+    #[test]
+    fn a_number_is_free_as_soon_as_the_container_that_took_it_up_has_ended() {
+        let ports = Ports::default();
+        assert_eq!(number(&ports, "a", 7000..=7000), Ok(7000));
+        ports.started(&running("c1", Some("a"), 7000));
+        assert!(number(&ports, "b", 7000..=7000).is_err());
+        ports.ended("c1");
+        assert_eq!(number(&ports, "b", 7000..=7000), Ok(7000));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::client::{CallError, Client, LOOK, Lane};
 use super::credentials;
 use crate::api::ImagePullPolicy;
+use crate::controller::clock::Clock;
 use crate::session::observation::Image;
 
 /// A pull whose stream says nothing for this long is over.
@@ -124,6 +125,7 @@ impl Pulls {
         image: &str,
         policy: ImagePullPolicy,
         folder: Option<PathBuf>,
+        clock: Clock,
         ended: impl FnOnce() + Send + 'static,
     ) {
         {
@@ -156,7 +158,7 @@ impl Pulls {
                         tracing::warn!(image, message, times = before + 1, "pull failed");
                         let failed = Pull::Failed {
                             times: before + 1,
-                            at: Timestamp::now(),
+                            at: clock.now(),
                             message,
                             policy,
                         };

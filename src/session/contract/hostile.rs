@@ -5,16 +5,14 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::parameters::Declared;
+use super::tests::surroundings;
 use super::*;
 use crate::api::{
     GamePort, GameSessionSpec, Parameter, ParameterDeclaration, Quantity, ResourceList, Scratch,
     SessionResources, Storage, keys,
 };
 use crate::session::container;
-use crate::session::facts::{Engine, EngineId, Facts};
-use crate::session::observation::{Image, Limits, Memo, Observation, Owner, Session, StorageSeen};
 use crate::session::ports::ChosenPorts;
-use crate::session::seen::Seen;
 
 /// Texts that try to be something else.
 fn text() -> impl Strategy<Value = String> {
@@ -197,57 +195,8 @@ fn session() -> impl Strategy<Value = GameSession> {
         })
 }
 
-fn observation(contract: &Contract) -> Observation {
-    Observation {
-        now: "2026-01-02T03:04:05Z".parse().unwrap(),
-        session: Session {
-            namespace: "arcade".into(),
-            name: "friday".into(),
-            resource_version: "1".to_owned(),
-            uid: "u-1".into(),
-            generation: 1,
-            user: contract.user_id.clone(),
-            game: contract.game.clone(),
-            runtime: None,
-            deleted: false,
-            finalizer: true,
-            desired: crate::api::DesiredState::Running,
-            restart_policy: crate::api::RestartPolicy::Never,
-            backoff_limit: 3,
-            start_deadline_seconds: None,
-            active_deadline_seconds: None,
-            grace_seconds: None,
-            ttl_seconds: None,
-            abandon_engine: None,
-            container_name: container::name("friday", "u-1"),
-        },
-        facts: Facts::default(),
-        status: crate::api::GameSessionStatus::default(),
-        seen: Seen::Absent,
-        contract: Ok(contract.clone()),
-        image: Image::Unchecked,
-        ports: Ok(ChosenPorts::default()),
-        storage: StorageSeen::default(),
-        memo: Memo::default(),
-        engine: None,
-        owner: Owner {
-            cluster: "c-1".into(),
-            controller: "dillinger-runner".into(),
-        },
-        limits: Limits {
-            provision_deadline_seconds: 3600,
-            clock_trusted: true,
-            process_started: "2026-01-02T03:04:05Z".parse().unwrap(),
-        },
-    }
-}
-
 fn check_spec(contract: &Contract) -> Result<(), TestCaseError> {
-    let o = observation(contract);
-    let engine = Engine {
-        id: EngineId("e-1".into()),
-        name: None,
-    };
+    let (o, engine) = surroundings(contract);
     let ports = ChosenPorts(
         contract
             .terms

@@ -368,4 +368,4 @@ fn check_texts(game: &GameSpec) -> Result<(), Refusal> {
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

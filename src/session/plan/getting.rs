@@ -35,7 +35,10 @@ pub(super) fn overdue(case: &Case<'_>) -> Option<Plan> {
     }
     let limit = case.o.limits.provision_deadline_seconds;
     let wait = back_off(case).map_or(SignedDuration::ZERO, |wait| wait.length);
-    let end = after(after(case.o.facts.attempt_time?, wait), seconds(limit));
+    let asked = after(case.o.facts.attempt_time?, wait);
+    // Time in which nobody could have got it a container is not held against it.
+    let able = case.o.memo.able_since.unwrap_or(case.now());
+    let end = after(asked.max(able), seconds(limit));
     case.is_due(end).then(|| {
         let (reason, what) = waits_for(case);
         let message = format!("no container within {limit} s: {what}");

@@ -10,6 +10,8 @@ use crate::session::seen::{Answer, Container};
 
 /// A game that is ready sooner is not reported as waiting.
 const WAITING_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(1);
+/// A first answer that takes longer is not waited for with the report, which is better with its words.
+const UNASKED_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// What a game answers while it is not ready is shown anew after these many seconds.
 const SHOWN_ANEW_AFTER: [i64; 4] = [30, 120, 600, 3600];
 
@@ -32,29 +34,39 @@ pub(super) fn answered(case: &Case<'_>, c: &Container, answer: &Answer) -> Plan 
         Answer::Ready => record_ready(case, c),
         Answer::NotReady(words) => {
             let message = not_ready(case, c, words);
-            not_yet(case, c, Reason::WaitingForReady, message)
-        }
-        Answer::NotAsked => {
-            let message = case.standing_message(Reason::WaitingForReady);
             not_yet(
                 case,
                 c,
+                WAITING_SHOWN_AFTER,
                 Reason::WaitingForReady,
-                message.unwrap_or_default(),
+                message,
             )
+        }
+        Answer::NotAsked => {
+            let message = case
+                .standing_message(Reason::WaitingForReady)
+                .unwrap_or_else(|| "not ready yet: it has not answered its probe".to_owned());
+            let reason = Reason::WaitingForReady;
+            not_yet(case, c, UNASKED_SHOWN_AFTER, reason, message)
         }
         Answer::CannotTell(words) => {
             let message = case
                 .standing_message(Reason::ProbeFailed)
                 .unwrap_or_else(|| format!("the readiness probe could not be made: {words}"));
-            not_yet(case, c, Reason::ProbeFailed, message)
+            not_yet(case, c, WAITING_SHOWN_AFTER, Reason::ProbeFailed, message)
         }
     }
 }
 
 /// R2
-fn not_yet(case: &Case<'_>, c: &Container, reason: Reason, message: String) -> Plan {
-    let shown = after(started(c), WAITING_SHOWN_AFTER);
+fn not_yet(
+    case: &Case<'_>,
+    c: &Container,
+    shown_after: SignedDuration,
+    reason: Reason,
+    message: String,
+) -> Plan {
+    let shown = after(started(c), shown_after);
     let report = Report::Says(Says {
         phase: Phase::Starting,
         ready: reason,

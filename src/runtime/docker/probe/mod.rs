@@ -210,8 +210,7 @@ fn find<'a>(
 ) -> Result<&'a Target, String> {
     targets
         .iter()
-        .filter(|t| t.name == name && transport.is_none_or(|wanted| t.transport == wanted))
-        .next_back()
+        .rfind(|t| t.name == name && transport.is_none_or(|wanted| t.transport == wanted))
         .ok_or_else(|| match transport {
             Some(Transport::Tcp) => format!("it publishes no TCP port \"{name}\""),
             Some(Transport::Udp) => format!("it publishes no UDP port \"{name}\""),

@@ -94,6 +94,18 @@ fn c2_counts_from_the_end_of_the_back_off() {
 }
 
 #[test]
+fn c2_an_engine_or_a_controller_that_was_away_for_hours_fails_nobody_when_it_comes_back() {
+    let late = recorded().given(|o| o.facts.attempt_time = Some(ago(20_000)));
+    met(&late.clone().given(|o| o.memo.able_since = None), Row::C13);
+    let late = late.given(|o| o.memo.able_since = Some(ago(3599)));
+    met(&late, Row::C13);
+    met(
+        &late.given(|o| o.memo.able_since = Some(ago(3600))),
+        Row::C2,
+    );
+}
+
+#[test]
 fn c3_a_stranger_under_our_name_is_named_and_never_touched() {
     let plan = met(
         &recorded().seeing(Seen::Foreign("container abc".to_owned())),

@@ -36,6 +36,16 @@ fn r2_a_game_that_is_not_ready_yet_is_reported_after_a_second() {
 }
 
 #[test]
+fn r2_a_first_answer_that_takes_its_time_makes_no_second_write() {
+    let mut c = container(0);
+    c.started = Some(ago(2));
+    let o = recorded().seeing(Seen::Running(c, Answer::NotAsked));
+    let plan = met(&o, Row::R2);
+    assert_eq!(said_by(&plan).not_before, Some(later(3)));
+    assert_eq!(plan.next, in_seconds(3));
+}
+
+#[test]
 fn r2_a_probe_that_cannot_run_is_not_the_same_as_not_ready() {
     let plan = met(&recorded().seeing(running(0, cannot_tell())), Row::R2);
     assert_eq!(said_by(&plan).ready, Reason::ProbeFailed);

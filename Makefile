@@ -1,0 +1,37 @@
+# The front door; the work is done by the scripts that it names.
+.DEFAULT_GOAL := help
+.PHONY: help demo down test lint fmt crds world images control-plane clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+demo: ## a real game server runs because a resource says so (CLUSTER=current, GAME=teeworlds)
+	@deploy/demo
+
+down: ## stop and remove everything that make demo made
+	@deploy/down
+
+test: ## set up what is missing and run every test (STAGES="..." for some; tests/run --list)
+	@tests/run $(STAGES)
+
+lint: ## formatting, clippy, shellcheck, go vet
+	@tests/run format lint scripts
+
+fmt: ## format the sources
+	@cargo fmt
+	@gofmt -w deploy/local tests/games
+
+crds: ## write what is generated from the types: crds/, docs/api.md
+	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
+
+world: ## a shell in a throw-away world: its own engine and cluster (as root)
+	@tests/world --all-images --shell
+
+images: ## make the images of the sample and test games (as root on Debian or Ubuntu)
+	@deploy/games/images
+
+control-plane: ## build the local control plane into the cache
+	@deploy/local/build-control-plane
+
+clean: ## remove target/; the cache of images and of the control plane stays
+	@cargo clean

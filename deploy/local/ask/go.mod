@@ -1,0 +1,3 @@
+module dillinger.dev/deploy/local/ask
+
+go 1.24

@@ -1,0 +1,494 @@
+//! The whole loop over a fake API server and a fake runtime, in virtual time.
+
+mod api;
+mod runtime;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use api::{FakeApi, Fault};
+use runtime::{FakeRuntime, KIND};
+
+use super::clock::Clock;
+use super::context::Context;
+use super::jitter::Jitter;
+use super::run::{Died, Setup};
+use crate::session::observation::Owner;
+use crate::telemetry::health::Health;
+
+/// One controller, running.
+struct Running {
+    ctx: Arc<Context>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Died>>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// As kill -9 does: nothing is drained, nothing released.
+    fn kill(self) {
+        self.task.abort();
+    }
+}
+
+struct World {
+    api: FakeApi,
+    runtime: FakeRuntime,
+}
+
+impl World {
+    /// With the Game that all sessions name.
+    fn new() -> Self {
+        let world = World {
+            api: FakeApi::default(),
+            runtime: FakeRuntime::new("ours"),
+        };
+        world.game();
+        world
+    }
+
+    fn game(&self) {
+        self.api.put("games", "wesnoth", |game| {
+            game["spec"] = json!({
+                "image": "example/wesnothd:1",
+                "ports": [{"name": "game", "containerPort": 15000, "protocol": "TCP"}],
+                "readiness": {"tcpSocket": {"port": "game"}},
+            });
+        });
+    }
+
+    fn session(&self, name: &str) {
+        self.api.put("gamesessions", name, |session| {
+            session["spec"] = json!({"gameRef": {"name": "wesnoth"}, "user": "alice"});
+        });
+    }
+
+    fn controller(&self, identity: &str) -> Running {
+        let began = tokio::time::Instant::now();
+        let clock = Clock::new(move || {
+            runtime::start()
+                .checked_add(jiff::SignedDuration::try_from(began.elapsed()).unwrap())
+                .unwrap()
+        });
+        let setup = Setup {
+            client: self.api.client(),
+            runtime: Arc::new(self.runtime.clone()),
+            kind: KIND,
+            owner: Owner {
+                cluster: "cluster".to_owned(),
+                controller: "test".to_owned(),
+            },
+            provision_deadline: Duration::from_secs(3600),
+            namespaces: Vec::new(),
+            lease_namespace: "default".to_owned(),
+            elect: true,
+            identity: identity.to_owned(),
+            clock,
+            jitter: Jitter::seeded(1),
+            metrics: Arc::default(),
+            health: Health::new(),
+            ages: Default::default(),
+            stops: None,
+        };
+        let (parts, stop) = (setup.parts(), CancellationToken::new());
+        let ctx = parts.ctx.clone();
+        let task = tokio::spawn(parts.run(stop.clone()));
+        Running { ctx, stop, task }
+    }
+
+    fn status(&self, name: &str) -> Value {
+        let session = self.api.session(name);
+        session.map_or(Value::Null, |session| session["status"].clone())
+    }
+
+    async fn phase(&self, name: &str, phase: &str) {
+        self.until(&format!("{name} is {phase}"), || {
+            self.status(name)["phase"] == phase
+        })
+        .await;
+    }
+
+    /// Waits, in virtual time, for at most an hour of it.
+    async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        for _ in 0..360_000 {
+            if holds() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!(
+            "never: {what}; writes {:?}; acts {:?}",
+            self.api.writes(),
+            self.runtime.acts()
+        );
+    }
+
+    /// Long enough for anything that is still to be done.
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_session_is_ready_after_exactly_three_writes_and_nothing_follows() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    let three = ["PATCH status", "PATCH main", "PATCH status"];
+    assert_eq!(world.api.writes(), three);
+    assert_eq!(world.runtime.acts(), ["create", "start"]);
+    assert_eq!(world.status("friday")["address"], "127.0.0.1:7000");
+    assert_eq!(world.api.gets(), 0);
+    running.stop().await;
+    assert_eq!(
+        world.api.writes(),
+        three,
+        "a shutdown writes nothing about a session"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_game_that_takes_longer_than_a_second_costs_one_report_more() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.runtime.set_ready(false);
+    world.session("friday");
+    world.phase("friday", "Starting").await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(world.api.writes().len(), 3, "P3, P4 and WaitingForReady");
+    world.runtime.set_ready(true);
+    world.phase("friday", "Running").await;
+    assert_eq!(world.api.writes().len(), 4);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_requested_stop_costs_two_writes_and_the_resume_two_more() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    let wish = |state: &'static str| {
+        let set = move |session: &mut Value| session["spec"]["desiredState"] = json!(state);
+        world.api.put("gamesessions", "friday", set);
+    };
+    wish("Stopped");
+    world.phase("friday", "Stopped").await;
+    world.settle().await;
+    assert_eq!(world.api.writes().len(), 5);
+    assert_eq!(world.runtime.acts(), ["create", "start", "stop", "remove"]);
+    wish("Running");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    assert_eq!(world.api.writes().len(), 7);
+    assert_eq!(world.status("friday")["attempt"], 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_while_running_costs_two_writes_and_leaves_nothing() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.api.delete("friday");
+    world
+        .until("it is gone", || world.api.session("friday").is_none())
+        .await;
+    world.settle().await;
+    assert_eq!(world.api.writes().len(), 5);
+    assert_eq!(world.runtime.acts(), ["create", "start", "stop", "remove"]);
+    assert_eq!(running.ctx.backoff.waiting(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_is_killed_and_started_again_writes_nothing_and_touches_nothing() {
+    let world = World::new();
+    let first = world.controller("a");
+    for n in 0..20 {
+        world.session(&format!("s{n}"));
+    }
+    world
+        .until("all run", || world.runtime.running() == 20)
+        .await;
+    world.settle().await;
+    let (writes, acts) = (world.api.writes(), world.runtime.acts());
+    first.kill();
+    let second = world.controller("b");
+    world
+        .until("all were looked at", || {
+            second.ctx.metrics.reconciles.get() >= 20
+        })
+        .await;
+    world.settle().await;
+    assert_eq!(world.api.writes(), writes);
+    assert_eq!(world.runtime.acts(), acts);
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whichever_write_is_committed_and_never_answered_one_container_comes_to_run() {
+    for n in 1..=3 {
+        let world = World::new();
+        world.api.fault(n, Fault::Unanswered);
+        let running = world.controller("a");
+        world.session("friday");
+        world.phase("friday", "Running").await;
+        world.settle().await;
+        assert_eq!(world.runtime.made(), 1, "write {n}");
+        assert_eq!(world.status("friday")["attempt"], 0, "write {n}");
+        assert_eq!(
+            world.api.writes().len(),
+            3,
+            "write {n}: what was committed is not written again"
+        );
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whichever_write_is_overtaken_it_is_planned_again_in_the_same_look() {
+    for n in 1..=3 {
+        let world = World::new();
+        world.api.fault(n, Fault::Overtaken);
+        let running = world.controller("a");
+        world.session("friday");
+        world.phase("friday", "Running").await;
+        world.settle().await;
+        assert_eq!(world.runtime.made(), 1, "write {n}");
+        assert_eq!(
+            world.api.writes().len(),
+            4,
+            "write {n}: the one that was refused, once more"
+        );
+        assert_eq!(running.ctx.metrics.conflicts.get(), 1, "write {n}");
+        assert_eq!(world.api.gets(), 1, "write {n}");
+        assert_eq!(
+            running.ctx.backoff.waiting(),
+            0,
+            "write {n}: a conflict is no failure"
+        );
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_session_is_nobody_elses_trouble() {
+    let world = World::new();
+    world.runtime.panic_at("cursed");
+    let running = world.controller("a");
+    for name in ["cursed", "friday", "monday"] {
+        world.session(name);
+    }
+    world.phase("friday", "Running").await;
+    world.phase("monday", "Running").await;
+    assert_eq!(running.ctx.backoff.waiting(), 1);
+    assert_eq!(world.status("cursed"), Value::Null);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_writes_nothing_and_takes_over_within_three_seconds_of_a_kill() {
+    let world = World::new();
+    let first = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    let second = world.controller("b");
+    world.settle().await;
+    assert_eq!(second.ctx.metrics.reconciles.get(), 0);
+    first.kill();
+    let killed = tokio::time::Instant::now();
+    world.session("monday");
+    world.phase("monday", "Running").await;
+    let took = killed.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(world.runtime.made(), 2);
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_stop_hands_over_at_once() {
+    let world = World::new();
+    let first = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    let second = world.controller("b");
+    world.settle().await;
+    first.stop().await;
+    let stopped = tokio::time::Instant::now();
+    world.session("monday");
+    world.phase("monday", "Running").await;
+    assert!(
+        stopped.elapsed() < super::claim::POLL * 2,
+        "{:?}",
+        stopped.elapsed()
+    );
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_another_engine_is_left_to_its_live_controller_and_doubted_without_one() {
+    let world = World::new();
+    world.api.put("gamesessions", "theirs", |session| {
+        session["spec"] = json!({"gameRef": {"name": "wesnoth"}, "user": "bob"});
+        session["status"] = json!({
+            "runtime": "Docker", "engine": {"id": "other"}, "attempt": 0,
+            "attemptTime": "2026-01-01T00:00:00Z", "phase": "Running",
+        });
+    });
+    let api = world.api.clone();
+    let alive = tokio::spawn(async move {
+        for _ in 0..120 {
+            api.lease("other", "somebody");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let running = world.controller("a");
+    alive.await.unwrap();
+    assert_eq!(world.api.writes(), [""; 0], "while its controller lives");
+    world.phase("theirs", "Unknown").await;
+    assert_eq!(world.runtime.acts(), [""; 0]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_away_is_shown_after_fifteen_seconds_and_at_most_twenty_a_second() {
+    let world = World::new();
+    let running = world.controller("a");
+    for n in 0..100 {
+        world.session(&format!("s{n}"));
+    }
+    world
+        .until("all run", || world.runtime.running() == 100)
+        .await;
+    world.settle().await;
+    let before = world.api.writes().len();
+    world.runtime.set_away(true);
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    assert_eq!(world.api.writes().len(), before);
+    let shown = || {
+        (0..100)
+            .filter(|n| world.status(&format!("s{n}"))["phase"] == "Unknown")
+            .count()
+    };
+    world.until("the first is shown", || shown() > 0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(shown() <= 40, "{} in the first second", shown());
+    world.until("all are shown", || shown() == 100).await;
+    world.runtime.set_away(false);
+    world.until("all are seen again", || shown() == 0).await;
+    world.settle().await;
+    assert_eq!(world.api.writes().len(), before + 200);
+    assert_eq!(world.runtime.made(), 100);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_cannot_be_read_is_left_alone_with_one_warning() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.api.put("gamesessions", "newer", |session| {
+        session["spec"] =
+            json!({"gameRef": {"name": "wesnoth"}, "user": "alice", "runtime": "Wasm"});
+    });
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(world.status("newer"), Value::Null);
+    let events = world.api.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["reason"], "Unreadable");
+    assert_eq!(running.ctx.memory.unreadable(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_game_that_comes_late_wakes_the_sessions_that_wait_for_it() {
+    let world = World {
+        api: FakeApi::default(),
+        runtime: FakeRuntime::new("ours"),
+    };
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Pending").await;
+    world.settle().await;
+    let asked = tokio::time::Instant::now();
+    world.game();
+    world.phase("friday", "Running").await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_refused_for_its_content_finishes_the_session_with_the_engines_words() {
+    let world = World::new();
+    world
+        .runtime
+        .refuse_creates("Minimum memory limit allowed is 6MB");
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Failed").await;
+    let text = world.status("friday").to_string();
+    assert!(
+        text.contains("Minimum memory limit allowed is 6MB"),
+        "{text}"
+    );
+    world.settle().await;
+    assert_eq!(world.runtime.made(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_clocks_disagree_no_deadline_acts_and_nothing_spins() {
+    let world = World::new();
+    world.api.date("Thu, 01 Jan 2026 01:00:00 GMT");
+    let running = world.controller("a");
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"] = json!({
+            "gameRef": {"name": "wesnoth"}, "user": "alice", "activeDeadlineSeconds": 60,
+        });
+    });
+    world.phase("friday", "Running").await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.status("friday")["phase"], "Running");
+    let looks = running.ctx.metrics.reconciles.get();
+    assert!(looks < 700, "{looks} looks in ten minutes");
+    world.api.date("Thu, 01 Jan 2026 00:10:10 GMT");
+    world.phase("friday", "TimedOut").await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_goes_after_two_looks_and_too_many_of_them_stay() {
+    let world = World::new();
+    world.runtime.orphans(2);
+    let running = world.controller("a");
+    tokio::time::sleep(Duration::from_secs(9 * 60)).await;
+    assert_eq!(world.runtime.acts(), [""; 0], "one look is not enough");
+    tokio::time::sleep(Duration::from_secs(6 * 60)).await;
+    assert_eq!(world.runtime.acts(), ["kill", "remove", "kill", "remove"]);
+    world.runtime.orphans(60);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(
+        world.runtime.acts().len(),
+        4,
+        "so many at once point to something else"
+    );
+    assert_eq!(running.ctx.metrics.sweep_stopped.get(), 1);
+    running.stop().await;
+}

@@ -1,0 +1,272 @@
+//! A runtime in memory: one container a session, ready when it is told to be.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::api::{Endpoint, RuntimeKind};
+use crate::runtime::{EffectError, Hint, Look, Outcome, Owned, OwnedKind, Runtime, SessionKey};
+use crate::session::container::ContainerSpec;
+use crate::session::contract::PortTerms;
+use crate::session::facts::{Engine, EngineId};
+use crate::session::observation::{Image, StorageSeen};
+use crate::session::plan::Effect;
+use crate::session::ports::{ChosenPorts, NoPort};
+use crate::session::seen::{Answer, Container, ContainerId, Doubt, Exit, Made, Seen};
+
+#[derive(Default)]
+struct State {
+    containers: HashMap<String, Seen>,
+    acts: Vec<&'static str>,
+    made: usize,
+    ready: bool,
+    away: bool,
+    /// A look at this session panics.
+    panics: Option<String>,
+    refuses: Option<String>,
+    orphans: Vec<Owned>,
+    hints: Option<mpsc::UnboundedSender<Hint>>,
+}
+
+/// A copy is the same engine.
+#[derive(Clone)]
+pub struct FakeRuntime {
+    engine: &'static str,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeRuntime {
+    pub fn new(engine: &'static str) -> Self {
+        let state = State {
+            ready: true,
+            ..State::default()
+        };
+        FakeRuntime {
+            engine,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        f(&mut state)
+    }
+
+    pub fn acts(&self) -> Vec<&'static str> {
+        self.with(|s| s.acts.clone())
+    }
+
+    pub fn running(&self) -> usize {
+        let runs = |seen: &&Seen| matches!(seen, Seen::Running(..));
+        self.with(|s| s.containers.values().filter(runs).count())
+    }
+
+    pub fn made(&self) -> usize {
+        self.with(|s| s.made)
+    }
+
+    pub fn set_ready(&self, ready: bool) {
+        self.with(|s| s.ready = ready);
+        self.hint(Hint::All);
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.with(|s| s.away = away);
+        self.hint(Hint::All);
+    }
+
+    pub fn panic_at(&self, session: &str) {
+        self.with(|s| s.panics = Some(session.to_owned()));
+    }
+
+    pub fn refuse_creates(&self, words: &str) {
+        self.with(|s| s.refuses = Some(words.to_owned()));
+    }
+
+    /// Containers of sessions that nobody knows.
+    pub fn orphans(&self, n: usize) {
+        let orphan = |n| Owned {
+            namespace: "games".to_owned(),
+            session: format!("lost-{n}"),
+            uid: format!("lost-uid-{n}"),
+            kind: OwnedKind::Container { running: true },
+            id: format!("lost-container-{n}"),
+        };
+        self.with(|s| s.orphans = (0..n).map(orphan).collect());
+    }
+
+    fn hint(&self, hint: Hint) {
+        self.with(|s| {
+            if let Some(hints) = &s.hints {
+                let _ = hints.send(hint);
+            }
+        });
+    }
+
+    fn container(&self, spec: &ContainerSpec, made: usize) -> Container {
+        let terms = crate::runtime::parse_terms(
+            spec.labels
+                .get(crate::api::keys::CONTRACT)
+                .map(String::as_str),
+        );
+        let endpoints = spec.ports.iter().map(|port| Endpoint {
+            name: port.name.clone(),
+            protocol: "TCP".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: port.host_port.into(),
+        });
+        Container {
+            id: ContainerId(format!("container-{made}")),
+            name: spec.name.clone(),
+            attempt: spec.attempt,
+            created: start(),
+            started: Some(start()),
+            image: spec.image.clone(),
+            image_id: None,
+            node_name: None,
+            endpoints: endpoints.collect(),
+            terms,
+        }
+    }
+
+    fn carry_out(&self, key: &SessionKey, effect: &Effect) -> Result<Outcome, EffectError> {
+        self.with(|s| s.acts.push(crate::controller::gate::effect_label(effect)));
+        match effect {
+            Effect::Pull { .. } | Effect::CreateStorage(_) | Effect::RemoveStorage(_) => {}
+            Effect::Create(spec) => {
+                if let Some(words) = self.with(|s| s.refuses.clone()) {
+                    return Err(EffectError::Refused(words));
+                }
+                let made = self.with(|s| {
+                    s.made += 1;
+                    s.made
+                });
+                let container = Seen::Created(self.container(spec, made), Made::Fresh);
+                self.with(|s| s.containers.insert(key.uid.clone(), container));
+            }
+            Effect::Start(_) => self.with(|s| {
+                if let Some(Seen::Created(c, _)) = s.containers.get(&key.uid).cloned() {
+                    let running = Seen::Running(c, Answer::Ready);
+                    s.containers.insert(key.uid.clone(), running);
+                }
+            }),
+            Effect::Stop(..) | Effect::Kill(_) => {
+                self.with(|s| {
+                    if let Some(Seen::Running(c, _)) = s.containers.get(&key.uid).cloned() {
+                        let exit = Exit {
+                            code: Some(143),
+                            finished: Some(start()),
+                            ..Exit::default()
+                        };
+                        s.containers.insert(key.uid.clone(), Seen::Exited(c, exit));
+                    }
+                });
+                self.hint(Hint::Session(key.uid.clone()));
+            }
+            Effect::Remove(_) => self.with(|s| {
+                s.containers.remove(&key.uid);
+            }),
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// When the world of these tests begins.
+pub fn start() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+impl Runtime for FakeRuntime {
+    fn engine(&self) -> BoxFuture<'_, Option<Engine>> {
+        let engine = Engine {
+            id: EngineId(self.engine.to_owned()),
+            name: None,
+        };
+        let away = self.with(|s| s.away);
+        std::future::ready((!away).then_some(engine)).boxed()
+    }
+
+    fn look<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Seen> {
+        let panics = self.with(|s| s.panics.as_deref() == Some(&look.key.name));
+        assert!(!panics, "the look that panics");
+        let seen = self.with(|s| {
+            if s.away {
+                return Seen::Unknown(Doubt::EngineUnreachable("away".to_owned()));
+            }
+            if let Some(recorded) = look.engine
+                && recorded.0 != self.engine
+            {
+                return Seen::Unknown(Doubt::EngineMismatch {
+                    recorded: recorded.0.clone(),
+                    found: self.engine.to_owned(),
+                });
+            }
+            match s.containers.get(&look.key.uid) {
+                Some(Seen::Running(c, _)) if look.probe && !s.ready => {
+                    Seen::Running(c.clone(), Answer::NotReady("silence".to_owned()))
+                }
+                Some(seen) => seen.clone(),
+                None => Seen::Absent,
+            }
+        });
+        std::future::ready(seen).boxed()
+    }
+
+    fn image<'a>(&'a self, _image: &'a str) -> BoxFuture<'a, Image> {
+        std::future::ready(Image::Present).boxed()
+    }
+
+    fn choose_ports(&self, _: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort> {
+        let numbers = ports
+            .iter()
+            .zip(7000..)
+            .map(|(port, n)| (port.name.clone(), n));
+        Ok(ChosenPorts(numbers.collect()))
+    }
+
+    fn shun_ports(&self, _: &SessionKey, _: &[u16]) {}
+
+    fn storage<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a [String],
+    ) -> BoxFuture<'a, Option<StorageSeen>> {
+        std::future::ready(Some(StorageSeen::default())).boxed()
+    }
+
+    fn act<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        engine: &'a EngineId,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Outcome, EffectError>> {
+        assert_eq!(engine.0, self.engine, "an effect on another engine");
+        std::future::ready(self.carry_out(key, effect)).boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
+        std::future::ready(Ok(self.with(|s| s.orphans.clone()))).boxed()
+    }
+
+    fn hints(self: Arc<Self>) -> BoxStream<'static, Hint> {
+        let (send, receive) = mpsc::unbounded_channel();
+        self.with(|s| s.hints = Some(send));
+        let next = |mut receive: mpsc::UnboundedReceiver<Hint>| async move {
+            receive.recv().await.map(|hint| (hint, receive))
+        };
+        futures::stream::unfold(receive, next).boxed()
+    }
+
+    fn forget(&self, _: &str) {}
+}
+
+/// The kind that these tests serve.
+pub const KIND: RuntimeKind = RuntimeKind::Docker;

@@ -1,0 +1,3 @@
+module dillinger.dev/tests/games/registry
+
+go 1.24

@@ -1,0 +1,3 @@
+module dillinger.dev/tests/games/testgame
+
+go 1.24
