@@ -165,8 +165,18 @@ fn kind() -> impl Strategy<Value = KindName> {
     prop_oneof![1 => Just(KindName::Game), 3 => Just(KindName::Session)]
 }
 
+/// A kind, and whether its status is meant; Games have none.
+fn place() -> impl Strategy<Value = (KindName, bool)> {
+    prop_oneof![
+        1 => Just((KindName::Game, true)),
+        5 => Just((KindName::Game, false)),
+        8 => Just((KindName::Session, false)),
+        8 => Just((KindName::Session, true)),
+    ]
+}
+
 fn name() -> impl Strategy<Value = &'static str> {
-    select(vec!["a", "b", "c"])
+    select(vec!["a", "b"])
 }
 
 fn reference() -> impl Strategy<Value = Reference> {
@@ -253,7 +263,7 @@ fn patch(kind: KindName, status: bool) -> BoxedStrategy<Value> {
 
 pub fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        4 => create(),
+        6 => create(),
         1 => (kind(), name()).prop_map(|(kind, name)| Operation::Get { kind, name }),
         1 => list(),
         8 => patched(),
@@ -278,7 +288,7 @@ fn create() -> impl Strategy<Value = Operation> {
     ]);
     kind().prop_flat_map(move |kind| {
         let mutations = prop_oneof![
-            3 => Just(Vec::new()),
+            6 => Just(Vec::new()),
             3 => prop::collection::vec(spec_mutation(kind), 1..3),
         ];
         (name(), mutations, any::<bool>(), meta.clone()).prop_map(
@@ -327,7 +337,7 @@ fn list() -> impl Strategy<Value = Operation> {
 }
 
 fn patched() -> impl Strategy<Value = Operation> {
-    let merge = (kind(), any::<bool>()).prop_flat_map(|(kind, status)| {
+    let merge = place().prop_flat_map(|(kind, status)| {
         (
             name(),
             patch(kind, status),
@@ -377,7 +387,7 @@ fn applied() -> impl Strategy<Value = Operation> {
 }
 
 fn put() -> impl Strategy<Value = Operation> {
-    (kind(), any::<bool>()).prop_flat_map(|(kind, status)| {
+    place().prop_flat_map(|(kind, status)| {
         let mutations = prop::collection::vec(mutation(kind, status), 0..2);
         (name(), mutations, reference(), reference()).prop_map(
             move |(name, mutations, version, uid)| Operation::Put {

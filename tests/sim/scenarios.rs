@@ -1,5 +1,6 @@
 //! What users and games do in a run, whatever goes wrong beside it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -54,6 +55,9 @@ pub struct Run {
     pub volumes: Vec<(String, String)>,
     /// Classes of the writes that the crash sweep counts.
     pub writes: Vec<String>,
+    /// How often each call was made, and how many events of each resource came.
+    pub calls: BTreeMap<String, u32>,
+    pub events: BTreeMap<String, u32>,
     /// Faults that never struck.
     pub left: FaultScript,
     /// The step that did not come true.
@@ -84,6 +88,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
     }
     tokio::time::sleep(SETTLES).await;
     let settled = world.history.len();
+    let calls = world.striking.calls();
     tokio::time::sleep(QUIET).await;
     world.end();
     Run {
@@ -92,6 +97,8 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
         containers: world.engine.containers(),
         volumes: world.engine.volumes(),
         writes: world.striking.writes(),
+        calls,
+        events: world.striking.events(),
         left: world.striking.left(),
         stuck,
         settled,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::checker::violations;
-use crate::faults::{FaultScript, Position};
+use crate::faults::{Failure, Fate, Fault, FaultScript, Position};
 use crate::scenarios::{self, Run, Scenario};
 
 /// `SIM_LOG=debug` shows what the controller says.
@@ -136,6 +136,97 @@ fn a_controller_killed_at_any_one_write_changes_nothing_that_anybody_sees() {
         judge(&plans),
         began,
     );
+}
+
+/// Calls whose failures are worth a schedule of their own: those about sessions, and all to the engine but its name.
+fn is_worth_failing(call: &str) -> bool {
+    let ours = ["gamesessions", "games", "effect:", "look:"];
+    ours.iter().any(|part| call.contains(part)) && !["look:engine", "look:list"].contains(&call)
+}
+
+#[test]
+#[ignore = "long: make sim"]
+fn any_one_call_that_fails_in_any_way_changes_nothing_that_anybody_sees() {
+    let began = Instant::now();
+    let scenarios = chosen();
+    let clean: Vec<Run> = scenarios
+        .iter()
+        .map(|s| play(s, &FaultScript::default()))
+        .collect();
+    let mut plans = Vec::new();
+    for (scenario, clean) in scenarios.iter().zip(&clean) {
+        for (call, times) in clean
+            .calls
+            .iter()
+            .filter(|(call, _)| is_worth_failing(call))
+        {
+            for nth in 1..=(*times).min(12) {
+                let mut ways = vec![Failure::Code(500), Failure::Refused, Failure::Hangs];
+                if !call.starts_with("look:") {
+                    ways.extend([
+                        Failure::CommittedCode(504),
+                        Failure::Lost,
+                        Failure::CommittedHangs,
+                    ]);
+                }
+                if call.contains("games") {
+                    ways.extend([Failure::Code(429), Failure::Code(503)]);
+                }
+                for with in ways {
+                    let call = call.clone();
+                    plans.push((
+                        scenario,
+                        clean,
+                        FaultScript(vec![Fault::Fail { call, nth, with }]),
+                    ));
+                }
+            }
+        }
+    }
+    report(
+        "single failures",
+        scenarios.len(),
+        plans.len(),
+        judge(&plans),
+        began,
+    );
+}
+
+#[test]
+#[ignore = "long: make sim"]
+fn any_one_event_lost_doubled_late_or_out_of_order_changes_nothing_that_anybody_sees() {
+    let began = Instant::now();
+    let scenarios = chosen();
+    let clean: Vec<Run> = scenarios
+        .iter()
+        .map(|s| play(s, &FaultScript::default()))
+        .collect();
+    let mut plans = Vec::new();
+    for (scenario, clean) in scenarios.iter().zip(&clean) {
+        for (of, times) in clean.events.iter().filter(|(of, _)| of.starts_with("game")) {
+            for event in 1..=*times {
+                for does in [
+                    Fate::Drop,
+                    Fate::Double,
+                    Fate::Swap,
+                    Fate::Freeze,
+                    Fate::Gone,
+                    Fate::Delay { ms: 3000 },
+                    Fate::Hold { more: 1 },
+                    Fate::Hold { more: 2 },
+                    Fate::Hold { more: 3 },
+                ] {
+                    let of = of.clone();
+                    plans.push((
+                        scenario,
+                        clean,
+                        FaultScript(vec![Fault::Event { of, event, does }]),
+                    ));
+                }
+            }
+        }
+    }
+    report("events", scenarios.len(), plans.len(), judge(&plans), began);
 }
 
 /// `SIM_SCRIPT='crash write=3 at=between' SIM_SCENARIO='cold start'` replays one schedule and prints all that happened.

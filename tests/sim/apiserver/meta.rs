@@ -77,26 +77,23 @@ pub fn begin(object: &mut Value, uid: String, now: String, generation: bool) {
 
 /// What an update may not change is put back or refused.
 pub fn carry_over(old: &Value, new: &mut Value, causes: &mut Vec<Cause>) {
-    for field in ["uid", "creationTimestamp"] {
-        let kept = text(old, field).to_owned();
-        let found = text(new, field);
-        if !found.is_empty() && found != kept {
-            let message = format!("Invalid value: {found:?}: field is immutable");
-            causes.push(Cause::invalid(format!("metadata.{field}"), message));
-        }
-        set(new, field, json!(kept));
+    let uid = text(new, "uid");
+    if !uid.is_empty() && uid != text(old, "uid") {
+        let message = format!("Invalid value: {uid:?}: field is immutable");
+        causes.push(Cause::invalid("metadata.uid", message));
+    }
+    let stamp = text(new, "deletionTimestamp");
+    if !stamp.is_empty() && !is_deleting(old) {
+        let message = format!("Invalid value: {stamp:?}: field is immutable");
+        causes.push(Cause::invalid("metadata.deletionTimestamp", message));
     }
     for field in [
+        "uid",
+        "creationTimestamp",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "generation",
     ] {
-        let found = new["metadata"].get(field);
-        let stamped = field == "deletionTimestamp" && found.is_some();
-        if stamped && found != old["metadata"].get(field) {
-            let message = format!("Invalid value: {found:?}: field is immutable");
-            causes.push(Cause::invalid("metadata.deletionTimestamp", message));
-        }
         match old["metadata"].get(field) {
             Some(kept) => set(new, field, kept.clone()),
             None => {

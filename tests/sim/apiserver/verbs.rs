@@ -306,9 +306,7 @@ impl Memory {
         }
         let mut causes = Vec::new();
         meta::carry_over(old, &mut new, &mut causes);
-        if causes.is_empty()
-            && let Some(schema) = &kind.schema
-        {
+        if let Some(schema) = &kind.schema {
             causes = schema.check(&new, Some(old), causes);
         }
         if !causes.is_empty() {
