@@ -1,37 +1,27 @@
-//! Keeps the claim on the engine of now: reads and writes its Lease, publishes the claim.
-//!
-//! Runs in its own task and may wait for the API server; the claim lapses by itself meanwhile.
+//! The Lease of an engine, read and written; whether another one's is alive. Each call is bounded.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::claim::{self, Claim, Decision, HOLD, LEASE, Observed, POLL, Publisher, RENEW, Record};
+use super::claim::{self, Decision, LEASE, Observed, POLL, Record};
 use super::clock::Clock;
 use super::patch::words;
-use crate::runtime::Runtime;
-use crate::session::facts::{Engine, EngineId};
-use crate::telemetry::health::{Health, Part};
+use crate::session::facts::EngineId;
 
 /// Longest wait for one call about the Lease; less than the claim lasts.
 const CALL: Duration = Duration::from_millis(1200);
 
-/// How often the keeper looks whether the engine answered for the first time.
-const FIRST_ANSWER: Duration = Duration::from_millis(20);
-
 /// Reads and writes Leases of engines.
 pub struct Leases {
     api: Api<Lease>,
-    me: String,
+    pub(super) me: String,
     clock: Clock,
     /// What was seen of other engines' Leases.
     others: Mutex<HashMap<EngineId, (Instant, Option<Observed>)>>,
@@ -39,7 +29,7 @@ pub struct Leases {
 
 /// Why a call about a Lease gave nothing.
 #[derive(Debug, thiserror::Error)]
-enum LeaseError {
+pub(super) enum LeaseError {
     /// Somebody else was faster: look again.
     #[error("another writer was first")]
     Conflict,
@@ -86,12 +76,12 @@ impl Leases {
         }
     }
 
-    async fn read(&self, engine: &EngineId) -> Result<Option<Lease>, LeaseError> {
+    pub(super) async fn read(&self, engine: &EngineId) -> Result<Option<Lease>, LeaseError> {
         bounded(self.api.get_opt(&lease_name(engine))).await
     }
 
     /// Writes our name, or clears it; compare-and-set by resourceVersion, a create where there is none.
-    async fn write(
+    pub(super) async fn write(
         &self,
         engine: &EngineId,
         before: Option<&Lease>,
@@ -121,7 +111,7 @@ fn lease_name(engine: &EngineId) -> String {
     format!("dillinger-engine-{}", engine.0)
 }
 
-fn record(lease: &Lease) -> Record {
+pub(super) fn record(lease: &Lease) -> Record {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec
         .lease_duration_seconds
@@ -174,220 +164,6 @@ fn next_lease(
     Lease {
         metadata,
         spec: Some(spec),
-    }
-}
-
-/// What is known of the engine: None before its first answer or silence.
-pub type EngineNow = Option<Option<Engine>>;
-
-/// Asks the runtime for its engine until dropped. Its own task: an engine that hangs holds up an answer for
-/// seconds, and must not cost the claim.
-pub async fn engines(runtime: Arc<dyn Runtime>, health: Health, publish: watch::Sender<EngineNow>) {
-    loop {
-        let engine = runtime.engine().await;
-        match &engine {
-            Some(_) => health.there(Part::Engine),
-            None => health.missing(Part::Engine, "it does not answer".to_owned()),
-        }
-        publish.send_if_modified(|now| {
-            let changed = now.as_ref() != Some(&engine);
-            *now = Some(engine);
-            changed
-        });
-        tokio::time::sleep(RENEW).await;
-    }
-}
-
-/// Keeps the claim until `stop`, then releases it. One per process.
-pub struct Keeper {
-    pub leases: Arc<Leases>,
-    pub engine: watch::Receiver<EngineNow>,
-    pub publish: Publisher,
-    pub health: Health,
-    /// `--leader-elect`.
-    pub elect: bool,
-    /// How often this process began to lead.
-    pub terms: AtomicU64,
-}
-
-/// The Lease that is being kept or waited for.
-struct Kept {
-    engine: EngineId,
-    lease: Option<Lease>,
-    observed: Option<Observed>,
-    /// Our own claim lasts until then.
-    until: Option<Instant>,
-}
-
-impl Keeper {
-    pub async fn run(self, stop: CancellationToken) {
-        let mut kept: Option<Kept> = None;
-        loop {
-            let wait = tokio::select! {
-                wait = self.step(&mut kept) => wait,
-                () = stop.cancelled() => break,
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => break,
-            }
-        }
-        self.publish.send_replace(Claim::Standby);
-        if let Some(kept) = kept {
-            self.release(kept).await;
-        }
-    }
-
-    /// One look at the engine and its Lease; how long until the next.
-    async fn step(&self, kept: &mut Option<Kept>) -> Duration {
-        let Some(engine) = self.engine.borrow().clone() else {
-            return FIRST_ANSWER;
-        };
-        let engine = engine.map(|engine| engine.id);
-        if let (Some(engine), Some(old)) = (&engine, &*kept)
-            && old.engine != *engine
-        {
-            tracing::warn!(
-                from = old.engine.0,
-                to = engine.0,
-                "another engine answers now"
-            );
-            self.publish.send_replace(Claim::Standby);
-            if let Some(old) = kept.take() {
-                self.release(old).await;
-            }
-        }
-        if kept.is_none() {
-            let Some(engine) = engine else {
-                self.rest(Claim::NoEngine, "no engine answered yet");
-                return POLL;
-            };
-            *kept = Some(Kept {
-                engine,
-                lease: None,
-                observed: None,
-                until: None,
-            });
-        }
-        let Some(kept) = kept else { return POLL };
-        if !self.elect {
-            let until = Instant::now() + Duration::from_secs(86_400);
-            self.lead(&kept.engine, until);
-            return RENEW;
-        }
-        match self.keep(kept).await {
-            Ok(wait) => wait,
-            Err(LeaseError::Conflict) => {
-                kept.lease = None;
-                Duration::from_millis(10)
-            }
-            Err(LeaseError::Failed(why)) => {
-                tracing::debug!(why, "the Lease could not be read or written");
-                kept.lease = None;
-                if kept.until.is_none_or(|until| until <= Instant::now()) {
-                    self.rest(Claim::Standby, "the Lease cannot be read or written");
-                }
-                POLL
-            }
-        }
-    }
-
-    async fn keep(&self, kept: &mut Kept) -> Result<Duration, LeaseError> {
-        // What we wrote last is what stands there, unless a write fails: then it is read again.
-        let held = kept.until.is_some_and(|until| until > Instant::now());
-        if !(held && kept.lease.is_some()) {
-            kept.lease = self.leases.read(&kept.engine).await?;
-            let now = Instant::now();
-            let seen = kept.lease.as_ref().map(record);
-            kept.observed = seen.map(|seen| Observed::next(kept.observed.as_ref(), seen, now));
-        }
-        let me = &self.leases.me;
-        match claim::decide(kept.observed.as_ref(), me, held, Instant::now()) {
-            Decision::Acquire | Decision::Renew => {
-                let sent = Instant::now();
-                let lease = self
-                    .leases
-                    .write(&kept.engine, kept.lease.as_ref(), true)
-                    .await?;
-                let seen = record(&lease);
-                kept.observed = Some(Observed::next(kept.observed.as_ref(), seen, sent));
-                kept.lease = Some(lease);
-                let until = sent + HOLD;
-                kept.until = Some(until);
-                self.lead(&kept.engine, until);
-                Ok(RENEW)
-            }
-            Decision::Wait(left) => {
-                kept.until = None;
-                self.rest(Claim::Standby, "another process leads");
-                Ok(left.min(POLL))
-            }
-            Decision::Lost => {
-                kept.until = None;
-                self.rest(Claim::Standby, "another process took the lead");
-                Ok(POLL)
-            }
-        }
-    }
-
-    /// Publishes that we lead until then; a new term where we did not before. A claim that lapsed for want of
-    /// an answer and was not taken meanwhile goes on: who was refused in between comes back by himself.
-    fn lead(&self, engine: &EngineId, until: Instant) {
-        let before = self.publish.borrow().clone();
-        let term = match before {
-            Claim::Leading {
-                engine: led,
-                until,
-                term,
-            } if led == *engine => {
-                let late = Instant::now().saturating_duration_since(until);
-                if !late.is_zero() {
-                    tracing::warn!(
-                        late_ms = late.as_millis() as u64,
-                        "the claim had lapsed, the API server was slow"
-                    );
-                }
-                term
-            }
-            Claim::Leading { .. } | Claim::Standby | Claim::NoEngine => {
-                tracing::info!(engine = engine.0, "leading");
-                self.health
-                    .leads(format!("this process, for engine {}", engine.0));
-                self.terms.fetch_add(1, Ordering::Relaxed) + 1
-            }
-        };
-        let engine = engine.clone();
-        self.publish.send_replace(Claim::Leading {
-            engine,
-            until,
-            term,
-        });
-    }
-
-    /// Publishes that we do not lead, once.
-    fn rest(&self, claim: Claim, words: &str) {
-        self.health.leads(words.to_owned());
-        if *self.publish.borrow() != claim {
-            tracing::info!(why = words, "not leading");
-            self.publish.send_replace(claim);
-        }
-    }
-
-    /// Lets a standby begin at once. Called after the last write was answered or cut off.
-    async fn release(&self, kept: Kept) {
-        let Kept {
-            engine,
-            lease: Some(lease),
-            observed: _,
-            until: Some(_),
-        } = kept
-        else {
-            return;
-        };
-        match self.leases.write(&engine, Some(&lease), false).await {
-            Ok(_) => tracing::info!(engine = engine.0, "claim released"),
-            Err(error) => tracing::warn!(%error, "claim not released, it lapses by itself"),
-        }
     }
 }
 

@@ -14,9 +14,11 @@ pub mod diff;
 pub mod events;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+mod feeds;
 pub mod gate;
 pub mod guard;
 pub mod jitter;
+pub mod keeper;
 pub mod lease;
 pub mod memory;
 mod observe;
@@ -25,6 +27,7 @@ pub mod patch;
 pub mod pulse;
 pub mod reconcile;
 pub mod run;
+pub mod scrape;
 pub mod start;
 pub mod sweep;
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! Waits for single calls, each bounded; never for a game, a pull or a probe. Every way out names the next
 //! look. A panic is this session's failure and nobody else's.
 
+mod effect;
+mod rest;
+
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,20 +18,17 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::claim::Claim;
-use super::context::{Context, session_key};
-use super::gate::{Stopped, Write};
+use super::context::Context;
+use super::gate::Write;
 use super::guard::Guarded;
 use super::observe::{Observed, observe};
-use super::patch::{WriteError, differs};
+use super::patch::WriteError;
 use super::trace;
-use crate::api::{GameSession, RuntimeKind};
-use crate::runtime::{EffectError, Outcome, Runtime};
-use crate::session::facts::{Engine, Facts};
+use crate::api::GameSession;
+use crate::session::facts::Facts;
 use crate::session::observation::Observation;
-use crate::session::plan::{Act, Effect, Event, Next, Plan, Report, Row, plan};
-use crate::session::reason::Reason;
+use crate::session::plan::{Act, Event, Plan, plan};
 use crate::session::report;
-use crate::session::seen::{Made, Seen};
 use crate::telemetry::metrics::ReasonLabel;
 
 /// Passes of one reconcile: the longest honest way (an interrupted game, gone, with storage to be made)
@@ -40,11 +40,6 @@ const REREADS: usize = 3;
 const SLOW_CLOCK: Duration = Duration::from_secs(600);
 /// A write that the claim did not allow: it comes back within this time, or another process leads.
 const CLAIM_BACK: Duration = Duration::from_secs(1);
-/// Wait for an instant that passed already.
-const DUE: Duration = Duration::from_secs(1);
-/// Between two reports of a pull's progress.
-const PROGRESS: Duration = Duration::from_secs(5);
-
 /// How a reconcile ended.
 enum End {
     /// Everything that the plan says was done; look again then.
@@ -270,102 +265,6 @@ impl Reconcile<'_> {
         Ok(())
     }
 
-    async fn effect(
-        &mut self,
-        o: &Observation,
-        effect: &Effect,
-        plan: &Plan,
-    ) -> Result<Option<Wait>, End> {
-        let Some((runtime, engine)) = self.place(o) else {
-            return Err(End::Failed(Failure {
-                reason: "no_engine",
-                words: format!(
-                    "{:?} is to be done, and no engine is known for it",
-                    plan.row
-                ),
-            }));
-        };
-        let key = session_key(&self.session);
-        if let Seen::Created(c, Made::PortClash(ports, _)) = &o.seen {
-            let mut shunned = ports.clone();
-            if shunned.is_empty() {
-                let own = c
-                    .endpoints
-                    .iter()
-                    .filter_map(|end| u16::try_from(end.port).ok());
-                shunned.extend(own);
-            }
-            runtime.shun_ports(&key, &shunned);
-        }
-        let write = Write::Effect(&engine.id, effect);
-        let passed = self
-            .ctx
-            .gate
-            .pass(write, runtime.act(&key, &engine.id, effect))
-            .await;
-        match passed {
-            Ok(Outcome::Done | Outcome::Already) => {
-                self.remember_effect(o, effect);
-                tracing::debug!(
-                    session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
-                    attempt = o.facts.attempt, row = ?plan.row, effect = write.label(), "did"
-                );
-                self.publish(&plan.events);
-                self.rest(o, plan, false).await
-            }
-            Err(Stopped::NotLeading) => Err(End::NotLeading),
-            Err(Stopped::NoAnswer) => Err(End::Failed(Failure {
-                reason: "no_answer",
-                words: format!("{}: no answer from the runtime in time", write.label()),
-            })),
-            Err(Stopped::Failed(error)) => {
-                if let (Effect::Create(spec), EffectError::Refused(words)) = (effect, &error) {
-                    let refused = Some((spec.attempt, words.clone()));
-                    self.ctx
-                        .memory
-                        .change(self.uid, |known| known.memo.refused = refused);
-                }
-                Err(End::Failed(Failure {
-                    reason: error.label(),
-                    words: format!("{}: {error}", write.label()),
-                }))
-            }
-        }
-    }
-
-    /// Where the session's effects go: the recorded engine, and no other.
-    fn place(&self, o: &Observation) -> Option<(Arc<dyn Runtime>, Engine)> {
-        let chosen = o.contract.as_ref().ok().map(|contract| contract.runtime);
-        let only = (self.ctx.served.len() == 1).then(|| self.ctx.served[0]);
-        let kind: RuntimeKind = o.facts.runtime.or(chosen).or(only)?;
-        let engine = o.facts.engine.clone().or(o.engine.clone())?;
-        Some((self.ctx.runtimes.get(&kind)?.clone(), engine))
-    }
-
-    fn remember_effect(&self, o: &Observation, effect: &Effect) {
-        match effect {
-            Effect::Stop(..) => {
-                let attempt = o.facts.attempt;
-                self.ctx
-                    .memory
-                    .change(self.uid, |known| known.memo.signalled = attempt);
-            }
-            Effect::Pull { .. } => {
-                let attempt = o.facts.attempt;
-                self.ctx
-                    .memory
-                    .change(self.uid, |known| known.pulling = attempt);
-                self.ctx.metrics.pulls.inc();
-            }
-            Effect::CreateStorage(_)
-            | Effect::Create(_)
-            | Effect::Start(_)
-            | Effect::Kill(_)
-            | Effect::Remove(_)
-            | Effect::RemoveStorage(_) => {}
-        }
-    }
-
     /// Row A1: the session as the API server has it now.
     async fn confirm(&mut self) -> Result<Option<Wait>, End> {
         self.reread().await?;
@@ -405,127 +304,10 @@ impl Reconcile<'_> {
         }
     }
 
-    /// The end of a pass: look again at once, or report and say when.
-    async fn rest(
-        &mut self,
-        o: &Observation,
-        plan: &Plan,
-        recorded: bool,
-    ) -> Result<Option<Wait>, End> {
-        let mut wait = match self.wait(plan) {
-            Some(wait) => wait,
-            None => return Ok(None),
-        };
-        if !recorded && let Report::Says(_) | Report::Unchanged = &plan.report {
-            let status = report::status(o, &o.facts, plan);
-            if differs(&self.session, &status) {
-                match self.held_back(o, plan) {
-                    Some(later) => wait = sooner(wait, later),
-                    None => {
-                        let write = self
-                            .ctx
-                            .sessions
-                            .status(&self.session, &status, Write::Report);
-                        match write.await {
-                            Ok(Some(reply)) => {
-                                trace::changed(self.ctx, &self.session, &reply, plan.row);
-                                self.ctx.memory.change(self.uid, |known| {
-                                    known.reported = Some(Instant::now());
-                                });
-                                if let Err(error) = self.keep(reply) {
-                                    return Err(End::from(error));
-                                }
-                            }
-                            Ok(None) => {}
-                            Err(error) => return self.overtaken(error).await,
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Some(wait))
-    }
-
-    /// Some(how long): this report is not to be written yet.
-    fn held_back(&self, o: &Observation, plan: &Plan) -> Option<Duration> {
-        let not_before = match &plan.report {
-            Report::Says(says) => says.not_before,
-            Report::Unchanged => None,
-        };
-        if let Some(not_before) = not_before {
-            let wait = self.ctx.clock.until(not_before);
-            if !wait.is_zero() {
-                return Some(wait);
-            }
-        }
-        if plan.row == Row::C7
-            && let Some(reported) = self.ctx.memory.of(self.uid).reported
-            && reported.elapsed() < PROGRESS
-            && shown_reason(o) == Some(Reason::PullingImage.as_str())
-        {
-            return Some(PROGRESS - reported.elapsed());
-        }
-        match o.seen {
-            Seen::Unknown(_) => self.ctx.doubt_reports.take().err(),
-            Seen::Foreign(_)
-            | Seen::Absent
-            | Seen::Created(..)
-            | Seen::Running(..)
-            | Seen::Paused(_)
-            | Seen::Going
-            | Seen::Exited(..) => None,
-        }
-    }
-
-    /// When to look again; None: at once.
-    fn wait(&self, plan: &Plan) -> Option<Wait> {
-        let ctx = self.ctx;
-        let wait = match plan.next {
-            Next::Now => {
-                ctx.memory.other_row(self.uid);
-                return None;
-            }
-            Next::Never => Wait::Never,
-            Next::At(then) => {
-                let until = match ctx.clock.until(then) {
-                    // Due, and nothing acted on it (no deadline does while the clocks disagree): no spinning.
-                    Duration::ZERO => DUE,
-                    until => until,
-                };
-                // Only the end of a finished session's life may be further away than the slow clock.
-                if until < SLOW_CLOCK.mul_f64(0.99) || plan.row == Row::F6 {
-                    Wait::For(until)
-                } else {
-                    Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1))
-                }
-            }
-            Next::Doubling { first, most } => {
-                let (first, most) = (first.unsigned_abs(), most.unsigned_abs());
-                let wait = ctx.memory.doubling(self.uid, plan.row, first, most);
-                return Some(Wait::For(ctx.jitter.around(wait, 0.1)));
-            }
-        };
-        ctx.memory.other_row(self.uid);
-        Some(wait)
-    }
-
     fn publish(&self, events: &[Event]) {
         for event in events {
             self.ctx.events.publish(&self.session, event.clone());
         }
-    }
-}
-
-/// The reason on the condition Ready, as it stands.
-fn shown_reason(o: &Observation) -> Option<&str> {
-    let ready = report::standing(&o.status, "Ready")?;
-    Some(&ready.reason)
-}
-
-fn sooner(wait: Wait, other: Duration) -> Wait {
-    match wait {
-        Wait::For(wait) => Wait::For(wait.min(other)),
-        Wait::Never => Wait::For(other),
     }
 }
 

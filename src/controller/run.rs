@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::backoff::Backoff;
 use super::bucket::Bucket;
 use super::cache::{GameCache, SessionCache};
-use super::claim::{Claim, Reader};
+use super::claim::Claim;
 use super::client::WatchAges;
 use super::clock::Clock;
 use super::context::{Context, DOUBT_REPORTS};
 use super::events;
+use super::feeds::{Synced, games_sink, hints, lead, sessions_sink};
 use super::gate::{Gate, Stops};
 use super::guard::Guarded;
 use super::jitter::Jitter;
-use super::lease::{self, EngineNow, Keeper, Leases};
+use super::keeper::{self, EngineNow, Keeper};
+use super::lease::Leases;
 use super::memory::Memory;
 use super::own_writes::OwnWrites;
 use super::patch::Sessions;
@@ -34,12 +35,12 @@ use super::pulse;
 use super::reconcile::{never, reconcile};
 use super::sweep::Sweep;
 use super::triggers::Triggers;
-use super::watches::{Saw, Watch};
+use super::watches::Watch;
 use crate::api::{Game, GameSession, RuntimeKind};
-use crate::runtime::{Hint, Runtime};
+use crate::runtime::Runtime;
 use crate::session::observation::Owner;
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::metrics::{KindLabel, Metrics, PartLabel, SessionsLabel};
+use crate::telemetry::metrics::Metrics;
 
 /// Looks at once: enough to hide the waits of single calls, few enough sockets to the API server.
 const CONCURRENCY: u16 = 32;
@@ -182,7 +183,7 @@ impl Parts {
         tasks.spawn(until(stop.clone(), hints(ctx.clone(), runtime.clone())));
         tasks.spawn(until(
             stop.clone(),
-            lease::engines(runtime.clone(), health.clone(), engine),
+            keeper::engines(runtime.clone(), health.clone(), engine),
         ));
         tasks.spawn(until(stop.clone(), lead(ctx.clone(), synced)));
         tasks.spawn(until(stop.clone(), events.run()));
@@ -302,186 +303,4 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
-}
-
-/// How many first lists are still missing; nothing is decided before the last.
-#[derive(Clone)]
-struct Synced {
-    missing: Arc<AtomicUsize>,
-    done: CancellationToken,
-}
-
-impl Synced {
-    fn new(namespaces: usize) -> Self {
-        Synced {
-            missing: Arc::new(AtomicUsize::new(2 * namespaces)),
-            done: CancellationToken::new(),
-        }
-    }
-
-    /// One more first list is complete; called once a watch.
-    fn listed(&self) {
-        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.done.cancel();
-        }
-    }
-}
-
-fn sessions_sink(
-    ctx: &Arc<Context>,
-    synced: &Synced,
-) -> impl FnMut(Saw<Guarded<GameSession>>) + use<> {
-    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
-    move |saw| match saw {
-        Saw::Applied(object) => {
-            let key = kube::runtime::reflector::ObjectRef::from_obj(&object);
-            let uid = object.uid().unwrap_or_default();
-            let version = object.resource_version().unwrap_or_default();
-            let echo = ctx.own_writes.is_echo(&uid, &version);
-            let change = ctx.cache.apply(object);
-            if let Some(gone) = change.gone {
-                ctx.forget(&gone);
-            }
-            // What we wrote ourselves was planned over already.
-            if change.look && !echo {
-                ctx.triggers.fire(key);
-            }
-        }
-        Saw::Removed(key) => {
-            if let Some(gone) = ctx.cache.remove(&key).gone {
-                ctx.forget(&gone);
-            }
-        }
-        Saw::Listed => {
-            if let Some(synced) = first.take() {
-                synced.listed();
-            }
-        }
-    }
-}
-
-fn games_sink(ctx: &Arc<Context>, synced: &Synced) -> impl FnMut(Saw<Guarded<Game>>) + use<> {
-    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
-    let wake = |ctx: &Context, namespace: &str, game: &str| {
-        for session in ctx.cache.waiting_for(namespace, game) {
-            ctx.triggers.fire(session);
-        }
-    };
-    move |saw| match saw {
-        Saw::Applied(game) => {
-            let (namespace, name) = (game.namespace().unwrap_or_default(), game.name_any());
-            if ctx.games.apply(game) {
-                wake(&ctx, &namespace, &name);
-            }
-        }
-        Saw::Removed(key) => {
-            let namespace = key.namespace.unwrap_or_default();
-            ctx.games.remove(&namespace, &key.name);
-            wake(&ctx, &namespace, &key.name);
-        }
-        Saw::Listed => {
-            if let Some(synced) = first.take() {
-                synced.listed();
-            }
-        }
-    }
-}
-
-/// A runtime's hints become triggers.
-async fn hints(ctx: Arc<Context>, runtime: Arc<dyn Runtime>) {
-    let mut hints = runtime.hints();
-    while let Some(hint) = hints.next().await {
-        match hint {
-            Hint::Session(uid) => {
-                if let Some(session) = ctx.cache.by_uid(&uid) {
-                    ctx.triggers.fire(session);
-                }
-            }
-            Hint::All => all(&ctx),
-        }
-    }
-    // Hints may be lost; the slow clock finds the rest.
-    tracing::error!("the runtime gives no more hints");
-    std::future::pending::<()>().await;
-}
-
-fn all(ctx: &Context) {
-    for session in ctx.cache.all() {
-        ctx.triggers.fire(session);
-    }
-}
-
-/// Opens the triggers while we may act and the caches are warm; a new claim names every session.
-async fn lead(ctx: Arc<Context>, synced: Synced) {
-    synced.done.cancelled().await;
-    tracing::info!(sessions = ctx.cache.all().len(), "caches are warm");
-    let mut claim: Reader = ctx.claim.clone();
-    let mut term: Option<u64> = None;
-    loop {
-        let now = claim.borrow_and_update().clone();
-        let next = match now {
-            Claim::Standby => None,
-            Claim::NoEngine => Some(0),
-            Claim::Leading { term, .. } => Some(term),
-        };
-        if next != term {
-            term = next;
-            match next {
-                Some(_) => {
-                    all(&ctx);
-                    ctx.triggers.open();
-                }
-                None => ctx.triggers.close(),
-            }
-        }
-        if claim.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Sets what is read from elsewhere, then writes all metrics.
-pub fn scrape(ctx: &Context, health: &Health, ages: &WatchAges) -> String {
-    let metrics = &ctx.metrics;
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut by: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for object in ctx.cache.store().state() {
-        let status = object.read().and_then(|session| session.status.as_ref());
-        let phase = status.and_then(|status| status.phase.clone());
-        let runtime = status.and_then(|status| status.runtime.clone());
-        let key = (
-            phase.unwrap_or_else(|| "None".to_owned()),
-            runtime.unwrap_or_default(),
-        );
-        *by.entry(key).or_default() += 1;
-    }
-    metrics.sessions.clear();
-    for ((phase, runtime), n) in by {
-        let label = SessionsLabel { phase, runtime };
-        metrics.sessions.get_or_create_owned(&label).set(n);
-    }
-    metrics.unreadable.set(count(ctx.memory.unreadable()));
-    metrics.queue_depth.set(count(ctx.triggers.depth()));
-    for (kind, age) in ages.seconds() {
-        metrics
-            .watch_age
-            .get_or_create_owned(&KindLabel { kind })
-            .set(age);
-    }
-    let leads = ctx.claim.borrow().leads(Instant::now()).is_some();
-    metrics.leader.set(i64::from(leads));
-    metrics
-        .clock_trusted
-        .set(i64::from(ctx.clock_trusted.load(Ordering::Relaxed)));
-    for part in Part::ALL {
-        let label = PartLabel {
-            part: part.as_str(),
-        };
-        let there = !health.is_missing(part);
-        metrics
-            .parts
-            .get_or_create_owned(&label)
-            .set(i64::from(there));
-    }
-    metrics.encode()
 }

@@ -1,0 +1,111 @@
+//! The flags as a user writes them.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn flags(args: &[&str]) -> Flags {
+    let args = ["dillinger-runner", "controller"]
+        .into_iter()
+        .chain(args.iter().copied());
+    match Cli::parse_from(args).command {
+        Command::Controller(flags) => flags,
+        other => panic!("not the controller: {other:?}"),
+    }
+}
+
+fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
+    flags(args).resolve_in(None)
+}
+
+#[test]
+fn without_flags_it_serves_docker_on_loopback_only() {
+    let config = resolve(&[]).unwrap();
+    assert_eq!(config.runtimes, [RuntimeKind::Docker]);
+    assert_eq!(config.port_range, 7000..=8000);
+    assert_eq!(config.advertise_address, "127.0.0.1");
+    assert_eq!(config.admin_address, "127.0.0.1:3003".parse().unwrap());
+    assert_eq!(config.lease_namespace, "default");
+    assert_eq!(config.controller_name, "dillinger-runner");
+    assert!(config.leader_elect);
+}
+
+#[test]
+fn every_flag_has_its_environment_variable_and_stands_in_the_help() {
+    let mut command = Cli::command();
+    let controller = command.find_subcommand_mut("controller").unwrap();
+    let help = controller.render_long_help().to_string();
+    for flag in controller.get_arguments() {
+        let Some(long) = flag.get_long().filter(|long| *long != "help") else {
+            continue;
+        };
+        let variable = format!("DILLINGER_{}", long.to_uppercase().replace('-', "_"));
+        let found = flag
+            .get_env()
+            .map(|name| name.to_string_lossy().into_owned());
+        assert_eq!(found.as_deref(), Some(&*variable), "--{long}");
+        assert!(help.contains(&variable), "{variable} in --help");
+    }
+}
+
+#[test]
+fn the_lease_is_in_the_pods_own_namespace_unless_a_flag_names_another() {
+    let own = Some("games".to_owned());
+    let config = flags(&[]).resolve_in(own.clone()).unwrap();
+    assert_eq!(config.lease_namespace, "games");
+    let config = flags(&["--lease-namespace", "other"])
+        .resolve_in(own)
+        .unwrap();
+    assert_eq!(config.lease_namespace, "other");
+}
+
+#[test]
+fn an_address_that_no_player_can_reach_is_refused_unless_one_is_advertised() {
+    let refused = resolve(&["--bind-address", "0.0.0.0"]).unwrap_err();
+    assert!(
+        refused.to_string().contains("--advertise-address"),
+        "{refused}"
+    );
+    let config = resolve(&[
+        "--bind-address",
+        "0.0.0.0",
+        "--advertise-address",
+        "play.example.org",
+    ]);
+    assert_eq!(config.unwrap().advertise_address, "play.example.org");
+    assert!(resolve(&["--advertise-address", "no spaces here"]).is_err());
+}
+
+#[test]
+fn a_port_range_needs_a_first_and_a_last_in_order() {
+    assert_eq!(
+        resolve(&["--port-range", "9000-9000"]).unwrap().port_range,
+        9000..=9000
+    );
+    for text in ["", "7000", "8000-7000", "0-10", "7000-70000", "a-b"] {
+        let refused = resolve(&["--port-range", text]).unwrap_err();
+        assert_eq!(refused, ConfigError::PortRange(text.to_owned()));
+    }
+}
+
+#[test]
+fn a_runtime_that_this_version_does_not_know_is_named_in_the_refusal() {
+    let refused = resolve(&["--runtimes", "Docker,Pod"]).unwrap_err();
+    assert_eq!(refused, ConfigError::UnknownRuntime("Pod".to_owned()));
+    assert_eq!(
+        resolve(&["--runtimes", "docker,Docker"])
+            .unwrap()
+            .runtimes
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn names_are_checked_before_anything_starts() {
+    assert!(resolve(&["--controller-name", "Upper"]).is_err());
+    assert!(resolve(&["--watch-namespaces", "a,b_c"]).is_err());
+    let config = resolve(&["--watch-namespaces", "a, b,a"]).unwrap();
+    assert_eq!(config.watch_namespaces, ["a", "b"]);
+    assert!(resolve(&["--docker-host", "/run/docker.sock"]).is_err());
+}

@@ -1,0 +1,154 @@
+//! What feeds the triggers: the watches' sinks, a runtime's hints, a new term. Never blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt;
+use kube::ResourceExt;
+use tokio_util::sync::CancellationToken;
+
+use super::claim::{Claim, Reader};
+use super::context::Context;
+use super::guard::Guarded;
+use super::watches::Saw;
+use crate::api::{Game, GameSession};
+use crate::runtime::{Hint, Runtime};
+
+/// How many first lists are still missing; nothing is decided before the last.
+#[derive(Clone)]
+pub(super) struct Synced {
+    missing: Arc<AtomicUsize>,
+    done: CancellationToken,
+}
+
+impl Synced {
+    pub(super) fn new(namespaces: usize) -> Self {
+        Synced {
+            missing: Arc::new(AtomicUsize::new(2 * namespaces)),
+            done: CancellationToken::new(),
+        }
+    }
+
+    /// One more first list is complete; called once a watch.
+    fn listed(&self) {
+        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.cancel();
+        }
+    }
+}
+
+pub(super) fn sessions_sink(
+    ctx: &Arc<Context>,
+    synced: &Synced,
+) -> impl FnMut(Saw<Guarded<GameSession>>) + use<> {
+    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
+    move |saw| match saw {
+        Saw::Applied(object) => {
+            let key = kube::runtime::reflector::ObjectRef::from_obj(&object);
+            let uid = object.uid().unwrap_or_default();
+            let version = object.resource_version().unwrap_or_default();
+            let echo = ctx.own_writes.is_echo(&uid, &version);
+            let change = ctx.cache.apply(object);
+            if let Some(gone) = change.gone {
+                ctx.forget(&gone);
+            }
+            // What we wrote ourselves was planned over already.
+            if change.look && !echo {
+                ctx.triggers.fire(key);
+            }
+        }
+        Saw::Removed(key) => {
+            if let Some(gone) = ctx.cache.remove(&key).gone {
+                ctx.forget(&gone);
+            }
+        }
+        Saw::Listed => {
+            if let Some(synced) = first.take() {
+                synced.listed();
+            }
+        }
+    }
+}
+
+pub(super) fn games_sink(
+    ctx: &Arc<Context>,
+    synced: &Synced,
+) -> impl FnMut(Saw<Guarded<Game>>) + use<> {
+    let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
+    let wake = |ctx: &Context, namespace: &str, game: &str| {
+        for session in ctx.cache.waiting_for(namespace, game) {
+            ctx.triggers.fire(session);
+        }
+    };
+    move |saw| match saw {
+        Saw::Applied(game) => {
+            let (namespace, name) = (game.namespace().unwrap_or_default(), game.name_any());
+            if ctx.games.apply(game) {
+                wake(&ctx, &namespace, &name);
+            }
+        }
+        Saw::Removed(key) => {
+            let namespace = key.namespace.unwrap_or_default();
+            ctx.games.remove(&namespace, &key.name);
+            wake(&ctx, &namespace, &key.name);
+        }
+        Saw::Listed => {
+            if let Some(synced) = first.take() {
+                synced.listed();
+            }
+        }
+    }
+}
+
+/// A runtime's hints become triggers.
+pub(super) async fn hints(ctx: Arc<Context>, runtime: Arc<dyn Runtime>) {
+    let mut hints = runtime.hints();
+    while let Some(hint) = hints.next().await {
+        match hint {
+            Hint::Session(uid) => {
+                if let Some(session) = ctx.cache.by_uid(&uid) {
+                    ctx.triggers.fire(session);
+                }
+            }
+            Hint::All => all(&ctx),
+        }
+    }
+    // Hints may be lost; the slow clock finds the rest.
+    tracing::error!("the runtime gives no more hints");
+    std::future::pending::<()>().await;
+}
+
+fn all(ctx: &Context) {
+    for session in ctx.cache.all() {
+        ctx.triggers.fire(session);
+    }
+}
+
+/// Opens the triggers while we may act and the caches are warm; a new claim names every session.
+pub(super) async fn lead(ctx: Arc<Context>, synced: Synced) {
+    synced.done.cancelled().await;
+    tracing::info!(sessions = ctx.cache.all().len(), "caches are warm");
+    let mut claim: Reader = ctx.claim.clone();
+    let mut term: Option<u64> = None;
+    loop {
+        let now = claim.borrow_and_update().clone();
+        let next = match now {
+            Claim::Standby => None,
+            Claim::NoEngine => Some(0),
+            Claim::Leading { term, .. } => Some(term),
+        };
+        if next != term {
+            term = next;
+            match next {
+                Some(_) => {
+                    all(&ctx);
+                    ctx.triggers.open();
+                }
+                None => ctx.triggers.close(),
+            }
+        }
+        if claim.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The text of `/metrics`: what is counted as it happens, and what is read when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::client::WatchAges;
+use super::context::Context;
+use crate::telemetry::health::{Health, Part};
+use crate::telemetry::metrics::{KindLabel, PartLabel, SessionsLabel};
+
+/// Sets what is read from elsewhere, then writes all metrics.
+pub fn scrape(ctx: &Context, health: &Health, ages: &WatchAges) -> String {
+    let metrics = &ctx.metrics;
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut by: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for object in ctx.cache.store().state() {
+        let status = object.read().and_then(|session| session.status.as_ref());
+        let phase = status.and_then(|status| status.phase.clone());
+        let runtime = status.and_then(|status| status.runtime.clone());
+        let key = (
+            phase.unwrap_or_else(|| "None".to_owned()),
+            runtime.unwrap_or_default(),
+        );
+        *by.entry(key).or_default() += 1;
+    }
+    metrics.sessions.clear();
+    for ((phase, runtime), n) in by {
+        let label = SessionsLabel { phase, runtime };
+        metrics.sessions.get_or_create_owned(&label).set(n);
+    }
+    metrics.unreadable.set(count(ctx.memory.unreadable()));
+    metrics.queue_depth.set(count(ctx.triggers.depth()));
+    for (kind, age) in ages.seconds() {
+        metrics
+            .watch_age
+            .get_or_create_owned(&KindLabel { kind })
+            .set(age);
+    }
+    let leads = ctx.claim.borrow().leads(Instant::now()).is_some();
+    metrics.leader.set(i64::from(leads));
+    metrics
+        .clock_trusted
+        .set(i64::from(ctx.clock_trusted.load(Ordering::Relaxed)));
+    for part in Part::ALL {
+        let label = PartLabel {
+            part: part.as_str(),
+        };
+        let there = !health.is_missing(part);
+        metrics
+            .parts
+            .get_or_create_owned(&label)
+            .set(i64::from(there));
+    }
+    metrics.encode()
+}
