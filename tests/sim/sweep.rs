@@ -229,6 +229,38 @@ fn any_one_event_lost_doubled_late_or_out_of_order_changes_nothing_that_anybody_
     report("events", scenarios.len(), plans.len(), judge(&plans), began);
 }
 
+#[test]
+fn every_schedule_that_once_found_a_fault_finds_none_now() {
+    let scenarios = scenarios::all();
+    let lines = include_str!("found.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
+    let plans: Vec<(&Scenario, FaultScript)> = lines
+        .map(|line| {
+            let (name, script) = line.split_once('|').unwrap();
+            let scenario = scenarios.iter().find(|s| s.name == name.trim());
+            (scenario.unwrap(), script.parse().unwrap())
+        })
+        .collect();
+    for (scenario, script) in plans {
+        let clean = play(scenario, &FaultScript::default());
+        let run = play(scenario, &script);
+        assert_eq!(
+            run.left,
+            FaultScript::default(),
+            "{}: {script}: never struck",
+            scenario.name
+        );
+        let found = violations(scenario, &run, Some(&clean));
+        assert!(
+            found.is_empty(),
+            "{}: {script}:\n{}",
+            scenario.name,
+            found.join("\n")
+        );
+    }
+}
+
 /// `SIM_SCRIPT='crash write=3 at=between' SIM_SCENARIO='cold start'` replays one schedule and prints all that happened.
 #[test]
 fn one_schedule_can_be_replayed_from_its_line() {
