@@ -49,7 +49,7 @@ pub async fn real() -> Target {
     let target = Target(kube::Client::try_from(config).expect("a client"));
     for definition in super::apiserver::definitions() {
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let (code, body) = send(&target.0, "POST", path, "application/json", &definition).await;
+        let (code, body) = send(&target.0, "POST", path, "application/json", definition).await;
         assert!([201, 409].contains(&code), "{code} {body}");
     }
     for kind in [KindName::Game, KindName::Session] {

@@ -415,8 +415,8 @@ impl Memory {
                         .all(|o| !uids.contains(o["uid"].as_str().unwrap_or_default()))
             });
             let homeless = !key.namespace.is_empty() && !spaces.contains(key.namespace.as_str());
-            (unowned || homeless)
-                && !(meta::is_deleting(object) && !meta::finalizers(object).is_empty())
+            let waits = meta::is_deleting(object) && !meta::finalizers(object).is_empty();
+            (unowned || homeless) && !waits
         });
         if let Some((key, object)) = orphan {
             let (key, object) = (key.clone(), object.clone());
