@@ -1,22 +1,41 @@
 //! The last reply to a write of ours, until the cache has caught up.
 //!
-//! A cache lags behind our own writes; deciding on it again would write again and conflict. Never blocks
-//! beyond a short lock.
+//! A cache lags behind our own writes; deciding on it again would write again and conflict, and would start a
+//! session anew that the API server said is gone. Never blocks beyond a short lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use crate::api::GameSession;
+
+/// How long what a cache says of a session that is gone is not believed. Longer than the ten minutes between
+/// two lists, which take it out of any cache; a session that a backup brought back waits as long.
+const GONE: Duration = Duration::from_secs(15 * 60);
 
 /// Replies by uid.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
     replies: Mutex<HashMap<String, Arc<GameSession>>>,
+    gone: Mutex<HashMap<String, Instant>>,
 }
 
 impl OwnWrites {
+    /// The API server said that the session is gone; a cache that lags, and late events, say otherwise.
+    pub fn gone(&self, uid: &str) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|_, since| since.elapsed() < GONE);
+        gone.insert(uid.to_owned(), Instant::now());
+    }
+
+    fn is_gone(&self, uid: &str) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.get(uid).is_some_and(|since| since.elapsed() < GONE)
+    }
+
     /// Remembers a reply (or a live GET); it stands until the cache is as new.
     pub fn remember(&self, uid: &str, reply: Arc<GameSession>) {
         self.lock().insert(uid.to_owned(), reply);
@@ -29,6 +48,9 @@ impl OwnWrites {
         uid: &str,
         cached: impl FnOnce() -> Option<Arc<GameSession>>,
     ) -> Option<Arc<GameSession>> {
+        if self.is_gone(uid) {
+            return None;
+        }
         let mut replies = self.lock();
         let reply = replies.get(uid).cloned();
         let cached = cached();
@@ -144,6 +166,20 @@ mod tests {
         own.remember("u", session("u", 10));
         let newest = own.newest("u", || Some(session("u", 11)));
         assert_eq!(version(&newest.unwrap()), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_gone_stays_gone_whatever_a_late_cache_says() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        own.gone("u");
+        own.forget("u");
+        assert!(own.newest("u", || Some(session("u", 9))).is_none());
+        assert!(own.newest("u", || None).is_none());
+        assert!(own.newest("u", || Some(session("u", 11))).is_none());
+        assert!(own.newest("v", || Some(session("v", 12))).is_some());
+        tokio::time::advance(GONE).await;
+        assert!(own.newest("u", || Some(session("u", 11))).is_some());
     }
 
     #[test]

@@ -44,8 +44,10 @@ const CLAIM_BACK: Duration = Duration::from_secs(1);
 enum End {
     /// Everything that the plan says was done; look again then.
     Rest(Wait),
-    /// The session is gone.
+    /// The API server says that the session is gone.
     Gone,
+    /// The cache does not hold it, or no more.
+    Missing,
     /// A call did not go through; the session's backoff says when to look again.
     Failed(Failure),
     /// The claim did not allow a write.
@@ -113,7 +115,10 @@ pub async fn reconcile(
                 Wait::Never => Action::await_change(),
             }
         }
-        End::Gone => {
+        gone @ (End::Gone | End::Missing) => {
+            if matches!(gone, End::Gone) {
+                ctx.own_writes.gone(&uid);
+            }
             ctx.forget(&uid);
             // Another session may have taken the name meanwhile; the watch tells, the clock finds.
             Action::requeue(ctx.jitter.around(SLOW_CLOCK, 0.1))
@@ -169,7 +174,7 @@ async fn run(ctx: &Context, object: &Guarded<GameSession>, uid: &str) -> End {
             .run()
             .await
         }
-        Some(_) | None => End::Gone,
+        Some(_) | None => End::Missing,
     }
 }
 

@@ -1,0 +1,566 @@
+//! What each verb does to the store. Never blocks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answered, Cause, Refused};
+use super::kinds::{self, Kind};
+use super::list;
+use super::meta;
+use super::patch;
+use super::request::{Request, Verb};
+use super::store::{Change, ChangeKind, Key, Store};
+use crate::clock::SimClock;
+use crate::history::{History, What};
+
+/// The server's whole memory.
+pub struct Memory {
+    pub store: Store,
+    clock: SimClock,
+    history: History,
+    uids: u64,
+    /// What each manager applied last, by uid, manager and endpoint: a change of it alone is a change of the object.
+    applied: BTreeMap<(String, String, bool), Value>,
+}
+
+/// A code and a body.
+pub type Reply = (u16, Value);
+
+impl Memory {
+    pub fn new(clock: SimClock, history: History) -> Self {
+        let mut memory = Memory {
+            store: Store::new(),
+            clock,
+            history,
+            uids: 0,
+            applied: BTreeMap::new(),
+        };
+        for name in ["default", "kube-system"] {
+            memory.seed(
+                &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            );
+        }
+        for definition in kinds::definitions() {
+            memory.seed(definition);
+        }
+        memory
+    }
+
+    /// Puts an object of a cluster-wide kind in, as an administrator does.
+    fn seed(&mut self, object: &Value) {
+        let (group, version) = split(object["apiVersion"].as_str().expect("typed"));
+        let kind = object["kind"].as_str().expect("typed");
+        let plural = format!("{}s", kind.to_lowercase());
+        let request = Request {
+            verb: Verb::Create,
+            group,
+            version,
+            plural,
+            namespace: String::new(),
+            name: String::new(),
+            status: false,
+            query: BTreeMap::new(),
+            content_type: "application/json".to_owned(),
+            body: object.to_string().into(),
+        };
+        self.handle("world", &request).expect("a seed is valid");
+    }
+
+    /// The kind that a request is for.
+    pub fn kind(&self, request: &Request) -> Option<Arc<Kind>> {
+        let kind = kinds::ALL.get(&resource(&request.plural, &request.group))?;
+        let fits = kind.version == request.version && (!request.status || kind.status);
+        fits.then(|| kind.clone())
+    }
+
+    /// Does what is asked, watches excepted.
+    pub fn handle(&mut self, who: &str, request: &Request) -> Answered<Reply> {
+        let Some(kind) = self.kind(request) else {
+            if request.status && !request.name.is_empty() {
+                return Err(Refused::not_found(
+                    &request.group,
+                    &request.plural,
+                    &request.name,
+                ));
+            }
+            let message = "the server could not find the requested resource";
+            return Err(Refused::new(404, "NotFound", message));
+        };
+        match request.verb {
+            Verb::Get => self
+                .get(&kind, &key(&kind, request))
+                .map(|object| (200, Value::clone(&object))),
+            Verb::List => {
+                let resource = resource(&kind.plural, &kind.group);
+                list::page(&self.store, &kind, &resource, request).map(|page| (200, page))
+            }
+            Verb::Watch => unreachable!("watches are streams"),
+            Verb::Create => {
+                let object = body(request)?;
+                self.create(who, &kind, &request.namespace, object)
+                    .map(|object| (201, object))
+            }
+            Verb::Update => self.put(who, &kind, request),
+            Verb::Patch => self.patch(who, &kind, request),
+            Verb::Delete => self.delete(who, &kind, request),
+        }
+    }
+
+    fn get(&self, kind: &Kind, key: &Key) -> Answered<Arc<Value>> {
+        let found = self.store.get(key).cloned();
+        found.ok_or_else(|| Refused::not_found(&kind.group, &kind.plural, &key.name))
+    }
+
+    fn create(
+        &mut self,
+        who: &str,
+        kind: &Kind,
+        namespace: &str,
+        mut object: Value,
+    ) -> Answered<Value> {
+        typed(kind, &mut object)?;
+        meta::prune(&mut object);
+        placed(kind, namespace, "", &mut object)?;
+        if kind.namespaced {
+            let space = Key {
+                resource: "namespaces".to_owned(),
+                namespace: String::new(),
+                name: namespace.to_owned(),
+            };
+            if self.store.get(&space).is_none() {
+                return Err(Refused::not_found("", "namespaces", namespace));
+            }
+        }
+        self.uids += 1;
+        if meta::text(&object, "name").is_empty() && !meta::text(&object, "generateName").is_empty()
+        {
+            let name = format!("{}{:05x}", meta::text(&object, "generateName"), self.uids);
+            meta::set(&mut object, "name", json!(name));
+        }
+        let uid = format!("00000000-0000-4000-8000-{:012x}", self.uids);
+        let now = self.now();
+        meta::begin(&mut object, uid, now, kind.generation);
+        if kind.status && kind.schema.is_some() {
+            object.as_object_mut().expect("typed").remove("status");
+        }
+        if let Some(schema) = &kind.schema {
+            schema.admit(&mut object);
+        }
+        let name = meta::text(&object, "name").to_owned();
+        let mut causes = Vec::new();
+        if name.is_empty() {
+            let message = "Required value: name or generateName is required";
+            causes.push(Cause::new("metadata.name", "FieldValueRequired", message));
+        } else if !meta::is_name(&name) {
+            let message = format!(
+                "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+            );
+            causes.push(Cause::invalid("metadata.name", message));
+        }
+        if let Some(schema) = &kind.schema {
+            causes = schema.check(&object, None, causes);
+        }
+        if !causes.is_empty() {
+            return Err(Refused::invalid(&kind.group, &kind.kind, &name, causes));
+        }
+        if !meta::text(&object, "resourceVersion").is_empty() {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Refused::new(500, "", message));
+        }
+        let key = Key {
+            resource: resource(&kind.plural, &kind.group),
+            namespace: namespace.to_owned(),
+            name,
+        };
+        if self.store.get(&key).is_some() {
+            return Err(Refused::exists(&kind.group, &kind.plural, &key.name));
+        }
+        let stored = self.store.put(key, object);
+        self.note(who);
+        self.collect();
+        Ok(Value::clone(&stored))
+    }
+
+    fn put(&mut self, who: &str, kind: &Kind, request: &Request) -> Answered<Reply> {
+        let key = key(kind, request);
+        let mut object = body(request)?;
+        typed(kind, &mut object)?;
+        meta::prune(&mut object);
+        placed(kind, &request.namespace, &request.name, &mut object)?;
+        if self.store.get(&key).is_none() && kind.create_on_update {
+            let created = self.create(who, kind, &request.namespace, object)?;
+            return Ok((201, created));
+        }
+        let old = self.get(kind, &key)?;
+        let uid = meta::text(&object, "uid");
+        if !uid.is_empty() && uid != meta::text(&old, "uid") {
+            return Err(uid_differs(kind, &key, uid, &old));
+        }
+        self.update(who, kind, &key, &old, object, request.status)
+            .map(|object| (200, object))
+    }
+
+    fn patch(&mut self, who: &str, kind: &Kind, request: &Request) -> Answered<Reply> {
+        let key = key(kind, request);
+        let patch: Value = serde_json::from_slice(&request.body)
+            .or_else(|_| serde_yaml::from_slice(&request.body))
+            .map_err(|error| Refused::bad_request(format!("error decoding patch: {error}")))?;
+        let old = self.store.get(&key).cloned();
+        match request.content_type.split(';').next().unwrap_or_default() {
+            "application/merge-patch+json" => {
+                let old =
+                    old.ok_or_else(|| Refused::not_found(&kind.group, &kind.plural, &key.name))?;
+                let mut object = Value::clone(&old);
+                patch::merge(&mut object, &patch);
+                typed(kind, &mut object)?;
+                meta::prune(&mut object);
+                placed(kind, &request.namespace, &request.name, &mut object)?;
+                self.update(who, kind, &key, &old, object, request.status)
+                    .map(|object| (200, object))
+            }
+            "application/apply-patch+yaml" => {
+                if !request.query.contains_key("fieldManager") {
+                    return Err(Refused::bad_request(
+                        "fieldManager is required for apply patch",
+                    ));
+                }
+                let Some(old) = old else {
+                    if request.status {
+                        return Err(Refused::not_found(&kind.group, &kind.plural, &key.name));
+                    }
+                    let mut object = patch.clone();
+                    meta::prune(&mut object);
+                    placed(kind, &request.namespace, &request.name, &mut object)?;
+                    let created = self.create(who, kind, &request.namespace, object)?;
+                    let manager = request.query["fieldManager"].clone();
+                    let owned = (meta::text(&created, "uid").to_owned(), manager, false);
+                    self.applied.insert(owned, patch);
+                    return Ok((201, created));
+                };
+                let mut object = Value::clone(&old);
+                let none = Value::Null;
+                let schema = kind.schema.as_ref().map_or(&none, |schema| schema.root());
+                patch::apply(schema, &mut object, &patch);
+                meta::prune(&mut object);
+                let manager = request.query["fieldManager"].clone();
+                let owned = (meta::text(&old, "uid").to_owned(), manager, request.status);
+                let known = self.applied.insert(owned, patch.clone());
+                let object = self.update(who, kind, &key, &old, object, request.status)?;
+                if known.as_ref() == Some(&patch) || object != *old {
+                    return Ok((200, object));
+                }
+                let stored = self.store.put(key, object);
+                self.note(who);
+                Ok((200, Value::clone(&stored)))
+            }
+            other => {
+                let message = format!(
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml: {other}"
+                );
+                Err(Refused::new(415, "UnsupportedMediaType", message))
+            }
+        }
+    }
+
+    /// The common end of PUT and PATCH: `new` is what the client wants to stand there.
+    fn update(
+        &mut self,
+        who: &str,
+        kind: &Kind,
+        key: &Key,
+        old: &Arc<Value>,
+        mut new: Value,
+        status: bool,
+    ) -> Answered<Value> {
+        let version = meta::text(&new, "resourceVersion").to_owned();
+        if version.is_empty() || version == "0" {
+            if !kind.unconditional_update {
+                let message = "Invalid value: 0: must be specified for an update";
+                let cause = Cause::invalid("metadata.resourceVersion", message);
+                return Err(Refused::invalid(
+                    &kind.group,
+                    &kind.plural,
+                    &key.name,
+                    vec![cause],
+                ));
+            }
+        } else if version != meta::text(old, "resourceVersion") {
+            if version.parse::<u64>().is_err() {
+                let message = format!("Invalid value: {version:?}: invalid resource version");
+                return Err(Refused::bad_request(message));
+            }
+            let why = "the object has been modified; please apply your changes to the latest version and try again";
+            return Err(Refused::conflict(&kind.group, &kind.plural, &key.name, why));
+        }
+        if status {
+            let wanted = new["status"].take();
+            new = Value::clone(old);
+            replace(&mut new, "status", wanted);
+        } else if kind.status && kind.schema.is_some() {
+            replace(&mut new, "status", old["status"].clone());
+        }
+        if let Some(schema) = &kind.schema {
+            schema.admit(&mut new);
+        }
+        let mut causes = Vec::new();
+        meta::carry_over(old, &mut new, &mut causes);
+        if let Some(schema) = &kind.schema {
+            causes = schema.check(&new, Some(old), causes);
+        }
+        if !causes.is_empty() {
+            return Err(Refused::invalid(&kind.group, &kind.kind, &key.name, causes));
+        }
+        meta::set(
+            &mut new,
+            "resourceVersion",
+            old["metadata"]["resourceVersion"].clone(),
+        );
+        if !status && kind.generation && wish(&new, kind) != wish(old, kind) {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
+            meta::set(&mut new, "generation", json!(generation));
+        }
+        if meta::is_deleting(&new) && meta::finalizers(&new).is_empty() {
+            self.store.remove(key);
+            self.note(who);
+            self.collect();
+            return Ok(new);
+        }
+        if new == **old {
+            return Ok(new);
+        }
+        let stored = self.store.put(key.clone(), new);
+        self.note(who);
+        self.collect();
+        Ok(Value::clone(&stored))
+    }
+
+    fn delete(&mut self, who: &str, kind: &Kind, request: &Request) -> Answered<Reply> {
+        let key = key(kind, request);
+        let old = self.get(kind, &key)?;
+        let options: Value = match request.body.is_empty() {
+            true => Value::Null,
+            false => body(request)?,
+        };
+        let wanted = &options["preconditions"];
+        if let Some(uid) = wanted["uid"].as_str()
+            && uid != meta::text(&old, "uid")
+        {
+            let found = meta::text(&old, "uid");
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({found}). The object might have been deleted and then recreated"
+            );
+            return Err(Refused::conflict(&kind.group, &kind.kind, &key.name, &why));
+        }
+        if let Some(version) = wanted["resourceVersion"].as_str() {
+            let found = meta::text(&old, "resourceVersion");
+            if version != found {
+                let why = format!(
+                    "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({found}). The object might have been modified"
+                );
+                return Err(Refused::conflict(&kind.group, &kind.kind, &key.name, &why));
+            }
+        }
+        Ok((200, self.remove(who, kind, &key, &old)))
+    }
+
+    fn remove(&mut self, who: &str, kind: &Kind, key: &Key, old: &Arc<Value>) -> Value {
+        if meta::finalizers(old).is_empty() {
+            self.store.remove(key);
+            self.note(who);
+            self.collect();
+            let mut details =
+                json!({"name": key.name, "kind": kind.plural, "uid": meta::text(old, "uid")});
+            if !kind.group.is_empty() {
+                details["group"] = json!(kind.group);
+            }
+            return json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+        }
+        if meta::is_deleting(old) {
+            return Value::clone(old);
+        }
+        let mut marked = Value::clone(old);
+        let now = self.now();
+        meta::set(&mut marked, "deletionTimestamp", json!(now));
+        meta::set(&mut marked, "deletionGracePeriodSeconds", json!(0));
+        if let Some(generation) = marked["metadata"]["generation"].as_i64() {
+            meta::set(&mut marked, "generation", json!(generation + 1));
+        }
+        let stored = self.store.put(key.clone(), marked);
+        self.note(who);
+        Value::clone(&stored)
+    }
+
+    /// What the controller manager does later: objects whose owners are all gone go too, and so does
+    /// everything in a namespace that is gone.
+    fn collect(&mut self) {
+        let uids: std::collections::BTreeSet<&str> = self
+            .store
+            .iter()
+            .map(|(_, object)| meta::text(object, "uid"))
+            .collect();
+        let spaces: std::collections::BTreeSet<&str> = self
+            .store
+            .iter()
+            .filter(|(key, _)| key.resource == "namespaces")
+            .map(|(key, _)| key.name.as_str())
+            .collect();
+        let orphan = self.store.iter().find(|(key, object)| {
+            let owners = object["metadata"]["ownerReferences"].as_array();
+            let unowned = owners.is_some_and(|owners| {
+                !owners.is_empty()
+                    && owners
+                        .iter()
+                        .all(|o| !uids.contains(o["uid"].as_str().unwrap_or_default()))
+            });
+            let homeless = !key.namespace.is_empty() && !spaces.contains(key.namespace.as_str());
+            let waits = meta::is_deleting(object) && !meta::finalizers(object).is_empty();
+            (unowned || homeless) && !waits
+        });
+        if let Some((key, object)) = orphan {
+            let (key, object) = (key.clone(), object.clone());
+            let kind = kinds::ALL[&key.resource].clone();
+            self.remove("garbage-collector", &kind, &key, &object);
+            self.collect();
+        }
+    }
+
+    fn note(&self, who: &str) {
+        let since = self.store.since(self.store.revision() - 1);
+        for Change {
+            key,
+            kind,
+            object,
+            before,
+            revision: _,
+        } in since
+        {
+            let what = What::Stored {
+                key: key.clone(),
+                kind: *kind,
+                object: object.clone(),
+                before: before.clone(),
+            };
+            self.history.add(self.clock.elapsed(), who, what);
+        }
+    }
+
+    fn now(&self) -> String {
+        self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+impl ChangeKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeKind::Added => "ADDED",
+            ChangeKind::Modified => "MODIFIED",
+            ChangeKind::Deleted => "DELETED",
+        }
+    }
+}
+
+/// The store's name of a resource.
+pub fn resource(plural: &str, group: &str) -> String {
+    if group.is_empty() {
+        plural.to_owned()
+    } else {
+        format!("{plural}.{group}")
+    }
+}
+
+fn key(kind: &Kind, request: &Request) -> Key {
+    Key {
+        resource: resource(&kind.plural, &kind.group),
+        namespace: request.namespace.clone(),
+        name: request.name.clone(),
+    }
+}
+
+fn body(request: &Request) -> Answered<Value> {
+    serde_json::from_slice(&request.body).map_err(|error| {
+        Refused::bad_request(format!("the object provided is unrecognized: {error}"))
+    })
+}
+
+/// apiVersion and kind are right; where a client may leave them out, they are filled in.
+fn typed(kind: &Kind, object: &mut Value) -> Answered<()> {
+    if !object.is_object() {
+        return Err(Refused::bad_request("the object provided is unrecognized"));
+    }
+    for (field, right) in [
+        ("apiVersion", kind.api_version()),
+        ("kind", kind.kind.clone()),
+    ] {
+        match object[field].as_str() {
+            Some(found) if found == right => {}
+            None | Some("") if kind.schema.is_none() => object[field] = json!(right),
+            None | Some("") => {
+                return Err(Refused::bad_request(format!("Object '{field}' is missing")));
+            }
+            Some(found) => {
+                let message = format!(
+                    "the {field} in the data ({found}) does not match the expected one ({right})"
+                );
+                return Err(Refused::bad_request(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Namespace and name in the body are those of the path; where they are left out, they are filled in.
+fn placed(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Answered<()> {
+    let found = meta::text(object, "namespace").to_owned();
+    if kind.namespaced && found.is_empty() {
+        meta::set(object, "namespace", json!(namespace));
+    } else if found != namespace {
+        let message =
+            "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Refused::bad_request(message));
+    }
+    let found = meta::text(object, "name").to_owned();
+    if !name.is_empty() && found.is_empty() {
+        meta::set(object, "name", json!(name));
+    } else if !name.is_empty() && found != name {
+        let message =
+            format!("the name of the object ({found}) does not match the name on the URL ({name})");
+        return Err(Refused::bad_request(message));
+    }
+    Ok(())
+}
+
+fn uid_differs(kind: &Kind, key: &Key, wanted: &str, old: &Value) -> Box<Refused> {
+    let found = meta::text(old, "uid");
+    let why =
+        format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    Refused::conflict(&kind.group, &kind.plural, &key.name, &why)
+}
+
+/// What generation counts the changes of.
+fn wish(object: &Value, kind: &Kind) -> Value {
+    let mut wish = object.clone();
+    let fields = wish.as_object_mut().expect("typed");
+    fields.remove("metadata");
+    if kind.status {
+        fields.remove("status");
+    }
+    wish
+}
+
+fn replace(object: &mut Value, field: &str, value: Value) {
+    let fields = object.as_object_mut().expect("typed");
+    if value.is_null() {
+        fields.remove(field);
+    } else {
+        fields.insert(field.to_owned(), value);
+    }
+}
+
+fn split(api_version: &str) -> (String, String) {
+    match api_version.split_once('/') {
+        Some((group, version)) => (group.to_owned(), version.to_owned()),
+        None => (String::new(), api_version.to_owned()),
+    }
+}

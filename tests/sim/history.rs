@@ -1,0 +1,121 @@
+//! What happened, for whoever judges it: every committed write to the API server and every change of a container.
+//!
+//! The checker reads this and nothing else. Never blocks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::apiserver::{ChangeKind, Key};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Since the world began.
+    pub at: SignedDuration,
+    /// `user`, `controller-1`, `engine`, `world`, …
+    pub who: String,
+    pub what: What,
+}
+
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A change of an object was committed.
+    Stored {
+        key: Key,
+        kind: ChangeKind,
+        /// After it; of a deletion the last state.
+        object: Arc<Value>,
+        before: Option<Arc<Value>>,
+    },
+    /// A container came, changed, or went.
+    Container {
+        id: String,
+        uid: String,
+        attempt: i32,
+        state: Life,
+    },
+    /// Storage came or went.
+    Volume {
+        name: String,
+        uid: String,
+        exists: bool,
+    },
+    /// Something the world did: a crash, an outage, a game's own end.
+    Note(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Created,
+    Running,
+    Paused,
+    /// Told to end.
+    Signalled,
+    Exited(i32),
+    Removed,
+}
+
+impl Life {
+    pub fn is_live(self) -> bool {
+        match self {
+            Life::Running | Life::Paused | Life::Signalled => true,
+            Life::Created | Life::Exited(_) | Life::Removed => false,
+        }
+    }
+}
+
+impl Entry {
+    /// As one line; Leases and Events are left to their names.
+    pub fn line(&self) -> String {
+        let at = self.at.as_secs_f64();
+        let what = match &self.what {
+            What::Stored {
+                key, kind, object, ..
+            } => {
+                let shown = if key.resource.starts_with("game") {
+                    object.to_string()
+                } else {
+                    String::new()
+                };
+                format!("{kind:?} {} {} {shown}", key.resource, key.name)
+            }
+            What::Container {
+                id, attempt, state, ..
+            } => {
+                format!(
+                    "container {} of attempt {attempt}: {state:?}",
+                    &id[id.len() - 4..]
+                )
+            }
+            What::Volume { name, exists, .. } => format!("volume {name} exists: {exists}"),
+            What::Note(text) => text.clone(),
+        };
+        format!("{at:9.3} {} {what}", self.who)
+    }
+}
+
+/// The log; a copy is the same log.
+#[derive(Clone, Debug, Default)]
+pub struct History(Arc<Mutex<Vec<Entry>>>);
+
+impl History {
+    pub fn add(&self, at: SignedDuration, who: &str, what: What) {
+        let who = who.to_owned();
+        self.lock().push(Entry { at, who, what });
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().clone()
+    }
+
+    /// How long the log is: two equal lengths mean that nothing happened in between.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

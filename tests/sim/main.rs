@@ -1,0 +1,18 @@
+//! The whole controller over a simulated API server and a simulated engine, in virtual time, with faults.
+#![forbid(unsafe_code)]
+// Seams that later scenarios use stay in place.
+#![allow(dead_code)]
+
+mod apiserver;
+mod checker;
+mod clock;
+mod engine;
+mod faults;
+mod history;
+mod process;
+mod scenarios;
+mod striking;
+mod sweep;
+mod world;
+
+mod apiserver_tests;
