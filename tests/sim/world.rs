@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dillinger_runner::api::RuntimeKind;
+use dillinger_runner::clock::Clock;
 use dillinger_runner::controller::client::WatchAges;
-use dillinger_runner::controller::clock::Clock;
 use dillinger_runner::controller::jitter::Jitter;
 use dillinger_runner::controller::run::Setup;
 use dillinger_runner::session::observation::Owner;

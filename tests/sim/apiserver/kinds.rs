@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use super::object::resource;
 use super::schema::Schema;
-use super::verbs::resource;
 
 /// One kind, and the rules of its storage.
 pub struct Kind {

@@ -7,6 +7,7 @@ mod answer;
 mod kinds;
 mod list;
 mod meta;
+mod object;
 mod patch;
 mod request;
 mod schema;

@@ -90,7 +90,7 @@ pub fn open(
     let mut watch = Watch {
         server: server.clone(),
         process: process.clone(),
-        resource: super::verbs::resource(&kind.plural, &kind.group),
+        resource: super::object::resource(&kind.plural, &kind.group),
         kind,
         namespace: request.namespace.clone(),
         selector,
