@@ -223,6 +223,11 @@ impl Reconcile<'_> {
             Act::Record(facts) => self.record(&o, facts, &plan).await,
             Act::Effect(effect) => return self.effect(&o, effect, &plan).await,
             Act::DeleteSession => match self.ctx.sessions.delete(&self.session).await {
+                // Only marked: its end begins now, on the copy that says so.
+                Ok(()) if !self.session.finalizers().is_empty() => {
+                    self.reread().await?;
+                    return Ok(None);
+                }
                 Ok(()) => return Err(End::Gone),
                 Err(error) => Err(error),
             },

@@ -12,6 +12,8 @@ struct Difference {
     #[allow(unused)]
     why: &'static str,
     explains: fn(&Operation, simulated: &Answer, real: &Answer) -> bool,
+    /// The two servers hold different objects from here on: the sequence ends.
+    diverges: bool,
 }
 
 /// How often each was met.
@@ -23,6 +25,7 @@ pub struct Differences {
 const KNOWN: &[Difference] = &[
     Difference {
         name: "a fraction for an integer",
+        diverges: false,
         why: "the real server names the field twice, once as a part of its parent; both refuse with 422",
         explains: |_, simulated, real| {
             both(422, simulated, real) && real.raw.contains("Checked value must be of type")
@@ -30,12 +33,14 @@ const KNOWN: &[Difference] = &[
     },
     Difference {
         name: "a whole fraction in a rule",
+        diverges: false,
         why: "the real server's rules see 2.0 as a double, which equals no integer; the controller never sends one, \
               and both refuse with 422",
         explains: |_, simulated, real| both(422, simulated, real) && real.asked.contains(":2.0"),
     },
     Difference {
         name: "a list for a time",
+        diverges: true,
         why: "the real server takes an empty list where a date-time belongs; the simulated one refuses it, and the \
               controller sends times as text",
         explains: |_, simulated, real| {
@@ -44,6 +49,7 @@ const KNOWN: &[Difference] = &[
     },
     Difference {
         name: "a deletionTimestamp for what is being deleted",
+        diverges: true,
         why: "the real server puts it back and counts that as a change; nobody but the server sets it",
         explains: |_, simulated, real| {
             let still = |answer: &Answer| {
@@ -62,15 +68,28 @@ fn both(code: u16, simulated: &Answer, real: &Answer) -> bool {
     (simulated.code, real.code) == (code, code)
 }
 
+/// What a difference means for the sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Unknown,
+    Goes,
+    Ends,
+}
+
 impl Differences {
     /// Whether the two answers differ in a known way only.
-    pub fn explain(&mut self, operation: &Operation, simulated: &Answer, real: &Answer) -> bool {
+    pub fn explain(&mut self, operation: &Operation, simulated: &Answer, real: &Answer) -> Verdict {
         let known = KNOWN
             .iter()
             .find(|known| (known.explains)(operation, simulated, real));
-        if let Some(known) = known {
-            *self.met.entry(known.name).or_default() += 1;
+        let Some(known) = known else {
+            return Verdict::Unknown;
+        };
+        *self.met.entry(known.name).or_default() += 1;
+        if known.diverges {
+            Verdict::Ends
+        } else {
+            Verdict::Goes
         }
-        known.is_some()
     }
 }

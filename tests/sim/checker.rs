@@ -14,11 +14,23 @@ use crate::history::{Entry, Life, What};
 use crate::scenarios::{Run, Scenario};
 use crate::world::SESSIONS;
 
+/// Seconds that an undisturbed run takes at most: two back-offs, or a deadline of a minute, are the longest waits.
+const UNDISTURBED: f64 = 75.0;
+
 /// Everything that is wrong with a run, against the undisturbed run of the same scenario.
-pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>) -> Vec<String> {
+///
+/// `slack`: virtual seconds that the faults of the script may cost.
+pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>, slack: f64) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(step) = &run.stuck {
         found.push(format!("I4 never came true: {step}"));
+    }
+    let promised = clean.map_or(UNDISTURBED, |clean| clean.converged) + slack;
+    if run.converged > promised {
+        found.push(format!(
+            "I4 took {:.0} s, and {promised:.0} s were due",
+            run.converged
+        ));
     }
     one_live_container(run, &mut found);
     owned(run, &mut found);

@@ -64,6 +64,8 @@ pub struct Run {
     pub stuck: Option<String>,
     /// Length of the history when everything had settled.
     pub settled: usize,
+    /// Virtual seconds until the last step came true.
+    pub converged: f64,
     /// Virtual seconds of the whole run.
     pub took: f64,
 }
@@ -86,6 +88,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
             break;
         }
     }
+    let converged = world.clock.elapsed().as_secs_f64();
     tokio::time::sleep(SETTLES).await;
     let settled = world.history.len();
     let calls = world.striking.calls();
@@ -102,6 +105,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
         left: world.striking.left(),
         stuck,
         settled,
+        converged,
         took: world.clock.elapsed().as_secs_f64(),
     }
 }
