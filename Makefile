@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test lint fmt crds world images control-plane clean
+.PHONY: help demo down test sim lint fmt crds world images control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,9 @@ down: ## stop and remove everything that make demo made
 
 test: ## set up what is missing and run every test (STAGES="..." for some; tests/run --list)
 	@tests/run $(STAGES)
+
+sim: ## every schedule of the simulation, the long sweeps too (some minutes)
+	@cargo test --locked --profile sim --test sim -- --include-ignored
 
 lint: ## formatting, clippy, shellcheck, go vet
 	@tests/run format lint scripts

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -43,24 +44,35 @@ fn build(config: &Config, watches: WatchAges) -> Result<Client, kube::Error> {
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(hyper);
-    let noted = NoteWatches { stack, watches };
-    Ok(Client::new(noted, config.default_namespace.clone()))
+    let bounded = Bounded::new(stack, watches);
+    Ok(Client::new(bounded, config.default_namespace.clone()))
 }
 
-/// Notes when a watch of ours was answered.
-struct NoteWatches<S> {
+/// The longest wait for an answer to begin. Without it a list, or the start of a watch, that an API server or a
+/// proxy swallowed would be waited for until the next list of the slow clock.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Bounds the wait for each answer, and notes when a watch of ours was answered.
+pub struct Bounded<S> {
     stack: S,
     watches: WatchAges,
 }
 
-impl<S, B> Service<Request<Body>> for NoteWatches<S>
+impl<S> Bounded<S> {
+    /// Over any stack of a client.
+    pub fn new(stack: S, watches: WatchAges) -> Self {
+        Bounded { stack, watches }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Bounded<S>
 where
-    S: Service<Request<Body>, Response = Response<B>>,
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
 {
     type Response = Response<B>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<B>, S::Error>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<B>, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.stack.poll_ready(cx)
@@ -70,7 +82,9 @@ where
         let (kind, watches) = (watched_kind(&request), self.watches.clone());
         let answer = self.stack.call(request);
         Box::pin(async move {
-            let response = answer.await?;
+            let response = tokio::time::timeout(ANSWER, answer)
+                .await
+                .map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))??;
             if let Some(kind) = kind
                 && response.status().is_success()
             {
@@ -121,6 +135,22 @@ impl WatchAges {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_nobody_answers_is_given_up() {
+        let silent = tower::service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, BoxError>>()
+        });
+        let mut bounded = Bounded {
+            stack: silent,
+            watches: WatchAges::default(),
+        };
+        let began = Instant::now();
+        let request = Request::get("/apis/dillinger.dev/v1alpha1/gamesessions?limit=100");
+        let answer = bounded.call(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.unwrap_err().to_string(), "no answer within 10 s");
+        assert_eq!(began.elapsed(), ANSWER);
+    }
 
     #[test]
     fn only_the_start_of_a_watch_of_ours_counts() {

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body as Answer;
+use dillinger_runner::controller::client::{Bounded, WatchAges};
 use http::{Response, StatusCode};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -103,7 +104,8 @@ impl Server {
             let (server, process) = (server.clone(), process.clone());
             async move { server.serve(&process, request).await }
         });
-        kube::Client::new(service, "default")
+        // Hung calls end as they do for the real client.
+        kube::Client::new(Bounded::new(service, WatchAges::default()), "default")
     }
 
     /// The object of now, by plural with group, namespace and name.
