@@ -1,8 +1,11 @@
 //! A game's log is hostile text: made safe before it is shown, searched in bounded memory.
 
+use std::sync::LazyLock;
+
 use bollard::container::LogOutput;
 use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
 use futures::StreamExt;
+use regex::Regex as TextRegex;
 use regex::bytes::Regex;
 
 use super::client::{CallError, Client, LOOK, Lane, WRITE};
@@ -109,11 +112,21 @@ impl Search {
     }
 }
 
+/// What a game calls a password, secret, token or key, and the word behind it. Servers print generated passwords at
+/// their start, and whoever may read a session may read this. It is a net with holes: a secret without a name passes.
+static SECRETS: LazyLock<TextRegex> = LazyLock::new(|| {
+    TextRegex::new(
+        r#"(?i)(passw(?:or)?d|passphrase|secret|token|api[ _-]?key)(["']?[ \t]*(?:is|was|set to|=|:)[ \t]*["']?)[^\s"',;|]+"#,
+    )
+    .expect("a constant that a test compiles")
+});
+
 /// Log text without escape codes, colour codes, control characters and marks that turn the direction of
-/// writing; what is no UTF-8 is replaced; the last 10 lines, at most 1 KiB of them.
+/// writing; what is no UTF-8 is replaced, what is named as a secret masked; the last 10 lines, at most 1 KiB of them.
 pub(super) fn safe(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let clean = without_escapes(&text);
+    let clean = SECRETS.replace_all(&clean, "$1$2***");
     let mut lines: Vec<&str> = clean
         .lines()
         .map(str::trim_end)
@@ -243,8 +256,30 @@ mod tests {
     fn a_carriage_return_paints_over_nothing() {
         assert_eq!(
             safe(b"password: x\rharmless\r\nend"),
-            "password: x\nharmless\nend"
+            "password: ***\nharmless\nend"
         );
+    }
+
+    #[test]
+    fn what_a_game_names_as_a_secret_is_masked() {
+        for (line, shown) in [
+            ("rcon password is s3cret-17", "rcon password is ***"),
+            ("| rcon password: 'abc' |", "| rcon password: '***' |"),
+            (
+                r#"{"token":"eyJh.x","map":"dm1"}"#,
+                r#"{"token":"***","map":"dm1"}"#,
+            ),
+            (
+                "SERVER_PASSWORD=hunter2 MAP=dm1",
+                "SERVER_PASSWORD=*** MAP=dm1",
+            ),
+            (
+                "wrong password from 10.0.0.7",
+                "wrong password from 10.0.0.7",
+            ),
+        ] {
+            assert_eq!(safe(line.as_bytes()), shown);
+        }
     }
 
     #[test]
