@@ -122,7 +122,8 @@ pub struct Storage {
     pub name: String,
 
     /// Absolute path of the folder inside the container, without '..', ':' or ','. On Docker a new volume
-    /// begins with what the image has there, owner included.
+    /// begins with what the image has there, owner included: the image must have the folder, and it must belong to
+    /// runAsUser, or the game cannot write there.
     #[schemars(length(max = 256), regex(pattern = "^/[!-~]+$"))]
     pub mount_path: String,
 
