@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::core::Status;
 use kube::{Api, Client};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -164,12 +165,15 @@ impl Sweep {
         }
         let api: Api<GameSession> = Api::namespaced(self.client.clone(), &thing.namespace);
         let sent = Instant::now();
-        let answer = tokio::time::timeout(API_DEADLINE, api.get_metadata_opt(&thing.session)).await;
+        let answer = tokio::time::timeout(API_DEADLINE, api.get_metadata(&thing.session)).await;
         let (verdict, failed) = match answer {
-            Ok(Ok(Some(found))) if found.metadata.uid.as_deref() == Some(&thing.uid) => {
+            Ok(Ok(found)) if found.metadata.uid.as_deref() == Some(&thing.uid) => {
                 (Verdict::There, None)
             }
-            Ok(Ok(Some(_) | None)) => (Verdict::Gone, None),
+            Ok(Ok(_)) => (Verdict::Gone, None),
+            Ok(Err(kube::Error::Api(status))) if names(&status, &thing.session) => {
+                (Verdict::Gone, None)
+            }
             Ok(Err(error)) => (Verdict::CannotTell, Some(error.label())),
             Err(_) => (Verdict::CannotTell, Some("no_answer")),
         };
@@ -222,6 +226,16 @@ impl Sweep {
             "orphan removed: its session is gone"
         );
     }
+}
+
+/// A 404 about this very session. One that speaks of a path or a kind alone comes from an API server that does not
+/// serve sessions (the definition is gone, or not there yet) and says nothing about them.
+fn names(status: &Status, session: &str) -> bool {
+    status.is_not_found()
+        && status
+            .details
+            .as_ref()
+            .is_some_and(|details| details.name == session)
 }
 
 #[cfg(test)]

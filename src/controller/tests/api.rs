@@ -34,6 +34,8 @@ struct State {
     gets: usize,
     faults: BTreeMap<usize, Fault>,
     date: Option<&'static str>,
+    /// What is missing is answered as if the kind were not served.
+    unserved: bool,
 }
 
 /// A copy is the same server.
@@ -64,6 +66,10 @@ impl FakeApi {
     /// What the server says the time is.
     pub fn date(&self, date: &'static str) {
         self.state(|s| s.date = Some(date));
+    }
+
+    pub fn stop_serving(&self) {
+        self.state(|s| s.unserved = true);
     }
 
     pub fn writes(&self) -> Vec<String> {
@@ -189,7 +195,8 @@ impl FakeApi {
                 s.gets += usize::from(path.contains("/gamesessions/"));
                 return match s.objects.get(path) {
                     Some(object) => reply(StatusCode::OK, object.clone()),
-                    None => failure(StatusCode::NOT_FOUND, "NotFound"),
+                    None if s.unserved => failure(StatusCode::NOT_FOUND, "NotFound"),
+                    None => missing(&last),
                 };
             }
             let infix = format!("/{last}/");
@@ -342,6 +349,16 @@ fn merge(target: &mut Value, patch: &Value) {
 fn reply(status: StatusCode, body: Value) -> Response<Reply> {
     let body = Reply::from(body.to_string());
     Response::builder().status(status).body(body).unwrap()
+}
+
+/// An object that is not there, by its name.
+fn missing(name: &str) -> Response<Reply> {
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("\"{name}\" not found"), "reason": "NotFound", "code": 404,
+        "details": {"name": name, "group": "dillinger.dev", "kind": "gamesessions"},
+    });
+    reply(StatusCode::NOT_FOUND, body)
 }
 
 fn failure(status: StatusCode, reason: &str) -> Response<Reply> {

@@ -335,3 +335,14 @@ async fn an_orphan_goes_after_two_looks_and_too_many_of_them_stay() {
     assert_eq!(running.ctx.metrics.sweep_stopped.get(), 1);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_know_the_kind_makes_nobody_an_orphan() {
+    let world = World::new();
+    world.api.stop_serving();
+    world.runtime.orphans(2);
+    let running = world.controller("a");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(world.runtime.acts(), [""; 0]);
+    running.stop().await;
+}
