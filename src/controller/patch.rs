@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Status;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -73,7 +74,10 @@ impl From<Stopped<kube::Error>> for WriteError {
             Stopped::NotLeading => WriteError::NotLeading,
             Stopped::NoAnswer => WriteError::Unknown("no answer in time".to_owned()),
             Stopped::Failed(kube::Error::Api(status)) => match status.code {
-                404 => WriteError::Gone,
+                404 if names_what_is_gone(&status) => WriteError::Gone,
+                404 => {
+                    WriteError::Unknown(format!("it does not serve sessions ({})", status.message))
+                }
                 409 => WriteError::Conflict,
                 500.. => WriteError::Unknown(status.message),
                 _ => WriteError::Refused(status.message),
@@ -153,9 +157,10 @@ impl Sessions {
     pub async fn get(&self, session: &GameSession) -> Result<Option<Arc<GameSession>>, WriteError> {
         let (api, name) = self.api(session);
         let sent = Instant::now();
-        let answer = tokio::time::timeout(API_DEADLINE, api.get_opt(&name)).await;
+        let answer = tokio::time::timeout(API_DEADLINE, api.get(&name)).await;
         let (failed, result) = match answer {
-            Ok(Ok(found)) => (None, Ok(found)),
+            Ok(Ok(found)) => (None, Ok(Some(found))),
+            Ok(Err(kube::Error::Api(status))) if names_what_is_gone(&status) => (None, Ok(None)),
             Ok(Err(error)) => (Some(error.label()), Err(Stopped::Failed(error))),
             Err(_) => (Some("no_answer"), Err(Stopped::NoAnswer)),
         };
@@ -177,6 +182,12 @@ impl Sessions {
         let api = Api::namespaced(self.client.clone(), &namespace);
         (api, session.name_any())
     }
+}
+
+/// A 404 about one object. One that speaks of a path or a kind alone comes from an API server that does not serve
+/// sessions (the definition is gone, or not there yet) and says nothing about any of them.
+pub fn names_what_is_gone(status: &Status) -> bool {
+    status.is_not_found() && status.details.as_ref().is_some_and(|d| !d.name.is_empty())
 }
 
 /// What differs, as a merge patch of the status alone.
@@ -277,16 +288,33 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_gone_only_where_the_server_names_it() {
+        let missing: Status = serde_json::from_value(json!({
+            "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found",
+            "details": {"name": "friday", "group": "dillinger.dev", "kind": "gamesessions"},
+        }))
+        .unwrap();
+        let unserved = Status {
+            details: None,
+            ..missing.clone()
+        };
+        let write_error =
+            |status: Status| WriteError::from(Stopped::Failed(kube::Error::Api(Box::new(status))));
+        assert!(matches!(write_error(missing), WriteError::Gone));
+        assert!(matches!(write_error(unserved), WriteError::Unknown(_)));
+    }
+
+    #[test]
     fn a_server_error_is_an_unknown_and_a_client_error_is_not() {
         let failed = |code| {
-            let status = kube::core::Status {
+            let status = Status {
                 code,
-                ..kube::core::Status::failure("no", "no")
+                ..Status::failure("no", "no")
             };
             WriteError::from(Stopped::Failed(kube::Error::Api(Box::new(status))))
         };
         assert!(matches!(failed(409), WriteError::Conflict));
-        assert!(matches!(failed(404), WriteError::Gone));
+        assert!(matches!(failed(404), WriteError::Unknown(_)));
         assert!(matches!(failed(422), WriteError::Refused(_)));
         assert!(matches!(failed(429), WriteError::Refused(_)));
         assert!(matches!(failed(504), WriteError::Unknown(_)));

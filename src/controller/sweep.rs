@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::core::Status;
 use kube::{Api, Client};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::gate::{API_DEADLINE, Labelled, Stopped, Write};
+use super::patch::names_what_is_gone;
 use crate::api::GameSession;
 use crate::runtime::{Owned, OwnedKind, Runtime, SessionKey};
 use crate::session::container;
@@ -171,7 +171,7 @@ impl Sweep {
                 (Verdict::There, None)
             }
             Ok(Ok(_)) => (Verdict::Gone, None),
-            Ok(Err(kube::Error::Api(status))) if names(&status, &thing.session) => {
+            Ok(Err(kube::Error::Api(status))) if names_what_is_gone(&status) => {
                 (Verdict::Gone, None)
             }
             Ok(Err(error)) => (Verdict::CannotTell, Some(error.label())),
@@ -226,16 +226,6 @@ impl Sweep {
             "orphan removed: its session is gone"
         );
     }
-}
-
-/// A 404 about this very session. One that speaks of a path or a kind alone comes from an API server that does not
-/// serve sessions (the definition is gone, or not there yet) and says nothing about them.
-fn names(status: &Status, session: &str) -> bool {
-    status.is_not_found()
-        && status
-            .details
-            .as_ref()
-            .is_some_and(|details| details.name == session)
 }
 
 #[cfg(test)]

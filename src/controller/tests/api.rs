@@ -270,7 +270,7 @@ impl State {
 
     fn patch(&mut self, key: &str, status: bool, patch: &Value) -> Response<Reply> {
         let Some(object) = self.objects.get(key) else {
-            return failure(StatusCode::NOT_FOUND, "NotFound");
+            return missing(key);
         };
         if self.stale(key, &patch["metadata"]["resourceVersion"]) {
             return failure(StatusCode::CONFLICT, "Conflict");
@@ -296,7 +296,7 @@ impl State {
 
     fn delete_checked(&mut self, key: &str, options: &Value) -> Response<Reply> {
         if !self.objects.contains_key(key) {
-            return failure(StatusCode::NOT_FOUND, "NotFound");
+            return missing(key);
         }
         if self.stale(key, &options["preconditions"]["resourceVersion"]) {
             return failure(StatusCode::CONFLICT, "Conflict");
