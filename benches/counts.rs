@@ -1,0 +1,3 @@
+//! Instructions and allocations of single decisions and looks, by exact count.
+
+fn main() {}

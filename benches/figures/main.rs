@@ -1,0 +1,5 @@
+//! Measures what the controller costs, on a real API server: `make bench`.
+
+mod figure;
+
+fn main() {}
