@@ -113,6 +113,7 @@ fn a_budget_is_newly_missed_once() {
     assert_eq!(compare(&kept, &missed).newly_missed, [P50]);
     assert!(compare(&missed, &missed).newly_missed.is_empty());
     assert!(compare(&missed, &kept).newly_missed.is_empty());
+    assert!(compare(&kept, &kept).newly_missed.is_empty());
 }
 
 #[test]
