@@ -12,6 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::RuntimeKind;
 
+#[cfg(feature = "simulate")]
+pub mod simulation;
+
 /// Makes one game container true to each GameSession, and writes what it sees back.
 #[derive(Debug, Parser)]
 #[command(name = "dillinger-runner", version, about, long_about = None, max_term_width = 110)]
@@ -166,6 +169,10 @@ pub struct Flags {
     /// Docker Engine to use: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
     #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
     pub docker_host: Option<String>,
+
+    #[cfg(feature = "simulate")]
+    #[command(flatten)]
+    pub simulation: simulation::SimulationFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -195,6 +202,9 @@ pub struct Config {
     pub docker_host: Option<String>,
     /// Folder of Docker's credentials file.
     pub docker_config: Option<PathBuf>,
+    /// What stands in for every runtime; None: nothing does.
+    #[cfg(feature = "simulate")]
+    pub simulation: Option<simulation::Simulation>,
 }
 
 /// Why the flags make no configuration. Each names the flag, the value and what would do.
@@ -243,6 +253,8 @@ impl Flags {
             log_format,
             log_level,
             docker_host,
+            #[cfg(feature = "simulate")]
+            simulation,
         } = self;
         check_name("--controller-name", &controller_name)?;
         let watch_namespaces = names("--watch-namespaces", watch_namespaces)?;
@@ -266,6 +278,8 @@ impl Flags {
             log_level,
             docker_host,
             docker_config: docker_config(),
+            #[cfg(feature = "simulate")]
+            simulation: simulation.resolve(),
         })
     }
 }
