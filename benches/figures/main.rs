@@ -136,6 +136,12 @@ async fn main() -> anyhow::Result<ExitCode> {
             let (results, failures) = put_together(taken, quick, &parts)?;
             let summary = report::write(&results, &out, Some(&baseline))?;
             println!("{}", summary.text);
+            println!(
+                "{} budgets missed, {} figures worse than the baseline, {} rows failed",
+                summary.missed.len(),
+                summary.worse.len(),
+                failures.len()
+            );
             for failure in &failures {
                 println!("FAILED: {failure}");
             }
@@ -178,10 +184,10 @@ fn put_together(
     let records = parts.iter().map(|part| Record::read(part));
     let records = records.collect::<anyhow::Result<Vec<Record>>>()?;
     let mut machine = records.first().context("no part")?.machine.clone();
-    let engines = records
+    let mut engines = records
         .iter()
         .filter_map(|record| record.machine.components.docker_engine.clone());
-    machine.components.docker_engine = engines.last();
+    machine.components.docker_engine = engines.next();
     let (mut figures, mut series, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for record in records {
         figures.extend(record.figures);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::figure::{Figure, Ratios};
+use super::figure::Figure;
 use super::report::{Line, Machine, Series};
 
 /// All figures of one process of this program, and what failed; written to a file, put together by the report.
@@ -50,14 +50,12 @@ impl Record {
         let kept = self.figure(figure);
         kept.runs.push(value);
         kept.load.push(load);
-        let empty = || Ratios {
-            over: over.to_owned(),
-            runs: Vec::new(),
-        };
-        kept.ratios
-            .get_or_insert_with(empty)
-            .runs
-            .push(value / compared);
+        let mut runs = kept
+            .ratios
+            .take()
+            .map_or_else(Vec::new, |ratios| ratios.runs);
+        runs.push(value / compared);
+        *kept = kept.clone().over(over, runs);
     }
 
     /// A line of a plot, in place of an earlier one of that name. The first call of an id gives the plot its title

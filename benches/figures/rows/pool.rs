@@ -44,6 +44,9 @@ struct Pool {
     idle: bool,
 }
 
+/// Seconds between two questions whether all were looked at.
+const POLL: f64 = 0.02;
+
 const SMALL: Pool = Pool {
     id: "500",
     count: 500,
@@ -154,7 +157,8 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
 
 fn rss(record: &mut Record, pool: &Pool, part: &str, title: &str, value: f64, budget: Option<f64>) {
     let title = format!("RSS, {} sessions: {title}", pool.id);
-    let figure = Figure::new(&format!("rss.{}.{part}", pool.id), &title, Unit::Mebibytes);
+    let figure =
+        Figure::new(&format!("rss.{}.{part}", pool.id), &title, Unit::Mebibytes).resolution(0.5);
     record.add(
         match budget {
             Some(most) => figure.at_most(most),
@@ -227,7 +231,8 @@ async fn restart(
     let words = |title: &str| format!("restart with {} sessions: {title}", pool.id);
     match end {
         End::Told => {
-            let figure = Figure::new(&id("told"), &words("start → all looked at"), Unit::Seconds);
+            let figure = Figure::new(&id("told"), &words("start → all looked at"), Unit::Seconds)
+                .resolution(POLL);
             record.add(
                 match pool.budget_restart {
                     Some(most) => figure.at_most(most),
@@ -253,7 +258,9 @@ async fn restart(
                 Unit::Seconds,
             );
             record.add(
-                figure.note("the Lease of the dead one must run out first: 2 s"),
+                figure
+                    .resolution(POLL)
+                    .note("the Lease of the dead one must run out first: 2 s"),
                 took,
             );
             let figure = Figure::new(

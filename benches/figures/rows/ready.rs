@@ -1,7 +1,5 @@
 //! From create to Ready as an outside watcher sees it, where that time goes, and what a paced session costs in CPU.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 
 use super::bed::{Bed, Spent, Watched};
@@ -133,7 +131,7 @@ async fn paced(run: Run<'_>, pace: &Pace) -> anyhow::Result<()> {
     }
     let seen = format!("CPU a session, {}", pace.words);
     cpu(record, pace.id, &seen, &watched.spent, pace.budget_cpu);
-    stages(record, pace, &before, &after, watched.posted.len())
+    stages(record, pace, &before, &after, &watched)
 }
 
 fn times(record: &mut Record, pace: &Pace, watched: &Watched, bare: f64) -> anyhow::Result<()> {
@@ -210,35 +208,67 @@ pub fn cpu(record: &mut Record, id: &str, words: &str, spent: &Spent, budget: Op
     record.add(figure("etcd", "etcd").note(note), spent.etcd);
 }
 
-/// Where the time of a session goes: what the controller says of itself, and what only an outsider sees.
+/// Stages of the controller that lie between the first event of a session and its Ready.
+const BETWEEN: [&str; 8] = [
+    "queue",
+    "observe",
+    "plan",
+    "finalizer",
+    "record",
+    "report",
+    "create",
+    "start",
+];
+
+/// Where the time of a session goes, in means a session: what the controller says of itself, and what an outsider sees.
 fn stages(
     record: &mut Record,
     pace: &Pace,
     before: &Metrics,
     after: &Metrics,
-    sessions: usize,
+    watched: &Watched,
 ) -> anyhow::Result<()> {
     let figure = |part: &str, title: &str| {
         let id = format!("stages.{}.{part}", pace.id);
         Figure::new(&id, &format!("{title}, {}", pace.words), Unit::Milliseconds)
     };
-    let mut any = false;
+    let sessions = watched.posted.len() as f64;
+    let (mut any, mut between) = (false, 0.0);
     for (labels, sum) in after.series("dillinger_stage_seconds_sum") {
+        any = true;
         let stage = labels
             .strip_prefix("stage=\"")
             .and_then(|l| l.strip_suffix('"'));
         let stage = stage.with_context(|| format!("labels of a stage: {labels}"))?;
         let earlier = before.get(&format!("dillinger_stage_seconds_sum{{{labels}}}"));
-        let seconds = sum - earlier.unwrap_or_default();
-        any = true;
-        if seconds > 0.0 {
-            let note = "sum over all looks of a session; looks at other sessions run beside";
-            let figure = figure(stage, &format!("stage {stage}, a session")).note(note);
-            record.add(figure, 1000.0 * seconds / sessions as f64);
+        let each = 1000.0 * (sum - earlier.unwrap_or_default()) / sessions;
+        if each > 0.0 {
+            let note = "over all looks at a session, those after its Ready too";
+            record.add(figure(stage, &format!("stage {stage}")).note(note), each);
+        }
+        if BETWEEN.contains(&stage) {
+            between += each;
         }
     }
     ensure!(any, "the controller has no dillinger_stage_seconds");
+    let times = &watched.times;
+    let (ready, seen) = (mean(&times.ready), mean(&times.seen));
+    record.add(
+        figure("ack", "POST → its answer"),
+        mean(&times.acknowledged),
+    );
+    record.add(figure("seen", "POST → its event at another client"), seen);
+    record.add(figure("total", "create → Ready, mean"), ready);
+    let note = "negative: a client sees Ready before the controller has the answer to that write";
+    record.add(
+        figure("rest", "Ready less the event and the controller's stages").note(note),
+        ready - seen - between,
+    );
     Ok(())
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 fn budgeted(figure: Figure, most: Option<f64>) -> Figure {
