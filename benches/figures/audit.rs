@@ -71,16 +71,15 @@ struct Status {
 impl Audit {
     /// From this moment on, the requests of this user.
     pub fn from_now(world: &World, user: &str) -> anyhow::Result<Audit> {
-        let file = world
-            .audit_log
-            .clone()
-            .context("this world keeps no audit log")?;
-        let from = std::fs::metadata(&file).map_or(0, |m| m.len());
-        Ok(Audit {
-            file,
-            from,
-            user: user.to_owned(),
-        })
+        let file = world.audit_log.clone();
+        Audit::of(file.context("this world keeps no audit log")?, user)
+    }
+
+    /// The same of a log file.
+    pub fn of(file: PathBuf, user: &str) -> anyhow::Result<Audit> {
+        let from = std::fs::metadata(&file).context("the audit log")?.len();
+        let user = user.to_owned();
+        Ok(Audit { file, from, user })
     }
 
     /// Every answered request of the user since then. A watch counts when it ends.

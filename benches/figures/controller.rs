@@ -48,8 +48,6 @@ impl Options {
         Options::docker(namespace)
             .flag("--simulate", &journal.display().to_string())
             .flag("--simulate-ready-after", &after.as_millis().to_string())
-            // A port for each of 10,000 sessions; nothing listens there.
-            .flag("--port-range", "2000-60000")
     }
 
     pub fn flag(mut self, flag: &str, value: &str) -> Options {

@@ -196,7 +196,7 @@ impl Load {
 }
 
 /// Times of arrival of a Poisson process, from its start.
-fn arrivals(rate: f64, lasts: Duration, seed: u64) -> Vec<Duration> {
+pub fn arrivals(rate: f64, lasts: Duration, seed: u64) -> Vec<Duration> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut at = 0.0;
     std::iter::from_fn(|| {

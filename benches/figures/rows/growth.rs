@@ -1,23 +1,16 @@
 //! What one more session costs while ever more of them are there already: it should not depend on it.
 
+use anyhow::Context;
+
+use super::Bench;
 use super::bed::{Bed, Watched};
-use super::{Bench, Row, Run, Setting};
 use crate::figure::{Budget, Figure, Unit};
 use crate::load::{Maker, at_share};
 use crate::record::Record;
 use crate::report::{Line, Series};
 
-pub fn rows() -> Vec<Row> {
-    vec![Row {
-        ids: &["growth."],
-        setting: Setting::Timed,
-        seconds: 480,
-        run: |run| Box::pin(growth(run)),
-    }]
-}
-
 /// Sessions that are there, and how many a quick bench takes instead.
-const STEPS: [(usize, usize); 3] = [(100, 10), (1_000, 30), (10_000, 100)];
+const STEPS: [(usize, usize); 3] = [(100, 50), (1_000, 150), (10_000, 300)];
 /// Flat, within what single runs of the CPU differ by.
 const FLAT: f64 = 1.25;
 
@@ -50,25 +43,20 @@ const COSTS: [Cost; 3] = [
     },
 ];
 
-async fn growth(run: Run<'_>) -> anyhow::Result<()> {
-    let Run { bench, record } = run;
-    let mut bed = Bed::open(bench, "growth").await?;
-    bed.warm_up(bench, Maker::Kubectl).await?;
-    let mut taken = Vec::new();
+/// Fills the bed in steps up to the last, and has a paced load after each; the last filling burst.
+pub async fn fill(bench: &Bench, record: &mut Record, bed: &mut Bed) -> anyhow::Result<Watched> {
+    let (mut taken, mut last) = (Vec::new(), None);
     for (step, (full, small)) in STEPS.into_iter().enumerate() {
         let missing = bench.size(full, small).saturating_sub(bed.sessions());
-        if missing > 0 {
-            let fill = bed.load(Maker::Kubectl, &format!("fill-{step}"));
-            bed.burst(bench, &fill, missing).await?;
-            bench.world.settle().await?;
-        }
+        let fill = bed.load(Maker::Kubectl, &format!("fill-{step}"));
+        last = Some(bed.burst(bench, &fill, missing).await?);
+        bench.world.settle().await?;
         let load = bed.load(Maker::Kubectl, &format!("step-{step}"));
-        taken.push(
-            bed.paced(bench, &load, 12.0, bench.paced(), bench.seed(10))
-                .await?,
-        );
+        let watched = bed
+            .paced(bench, &load, 12.0, bench.paced(), bench.seed(10))
+            .await?;
+        taken.push(watched);
     }
-    bed.close().await?;
     for cost in &COSTS {
         let values = taken
             .iter()
@@ -77,7 +65,7 @@ async fn growth(run: Run<'_>) -> anyhow::Result<()> {
         note(record, cost, &values);
     }
     draw(bench, record);
-    Ok(())
+    last.context("no step")
 }
 
 fn note(record: &mut Record, cost: &Cost, values: &[f64]) {

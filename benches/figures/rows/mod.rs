@@ -81,7 +81,6 @@ pub fn all() -> Vec<Row> {
         ready::rows(),
         failover::rows(),
         pool::rows(),
-        growth::rows(),
         writes::rows(),
     ];
     groups.into_iter().flatten().collect()

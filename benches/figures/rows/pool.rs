@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::bed::Bed;
-use super::{Bench, Row, Run, Setting};
+use super::{Bench, Row, Run, Setting, growth};
 use crate::controller::{Controller, Metrics};
 use crate::figure::{Figure, Unit};
 use crate::load::Maker;
@@ -25,9 +25,9 @@ pub fn rows() -> Vec<Row> {
             run: |run| Box::pin(pool(run, &MIDDLE)),
         },
         Row {
-            ids: &["pool.10000.", "rss.10000.", "restart.10000."],
+            ids: &["pool.10000.", "rss.10000.", "restart.10000.", "growth."],
             setting: Setting::Timed,
-            seconds: 420,
+            seconds: 500,
             run: |run| Box::pin(pool(run, &LARGE)),
         },
     ]
@@ -41,7 +41,17 @@ struct Pool {
     budget_rss: Option<f64>,
     /// Seconds until a restart has looked at all.
     budget_restart: Option<f64>,
-    idle: bool,
+    /// What it is measured for beside that.
+    beside: Beside,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// Rest and restarts.
+    Rest,
+    /// Restarts, and what one more session costs as it fills.
+    Growth,
 }
 
 /// Seconds between two questions whether all were looked at.
@@ -53,7 +63,7 @@ const SMALL: Pool = Pool {
     quick: 20,
     budget_rss: None,
     budget_restart: None,
-    idle: false,
+    beside: Beside::Nothing,
 };
 const MIDDLE: Pool = Pool {
     id: "2000",
@@ -61,15 +71,15 @@ const MIDDLE: Pool = Pool {
     quick: 60,
     budget_rss: Some(25.0),
     budget_restart: Some(2.0),
-    idle: true,
+    beside: Beside::Rest,
 };
 const LARGE: Pool = Pool {
     id: "10000",
     count: 10_000,
-    quick: 120,
+    quick: 0,
     budget_rss: Some(60.0),
     budget_restart: None,
-    idle: false,
+    beside: Beside::Growth,
 };
 
 async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
@@ -86,21 +96,25 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
         None,
     );
 
-    let load = bed.load(Maker::Kubectl, "s");
-    let watched = bed.burst(bench, &load, count).await?;
+    let filled = match pool.beside {
+        Beside::Nothing | Beside::Rest => {
+            let load = bed.load(Maker::Kubectl, "s");
+            bed.burst(bench, &load, count).await?
+        }
+        Beside::Growth => growth::fill(bench, record, &mut bed).await?,
+    };
     let figure = |part: &str, title: &str, unit| {
         Figure::new(
             &format!("pool.{}.{part}", pool.id),
-            &format!("{} sessions at once: {title}", pool.id),
+            &format!("pool of {}: {title}", pool.id),
             unit,
         )
     };
-    record.add(
-        figure("seconds", "all Ready", Unit::Seconds),
-        watched.lasted.as_secs_f64(),
-    );
-    let rate = figure("ready_per_second", "Ready a second", Unit::PerSecond);
-    record.add(rate.higher_is_better(), watched.rate());
+    let burst = format!("a burst of {}", filled.posted.len());
+    let seconds = figure("seconds", "all Ready", Unit::Seconds).note(&burst);
+    record.add(seconds, filled.lasted.as_secs_f64());
+    let rate = figure("ready_per_second", "Ready a second", Unit::PerSecond).note(&burst);
+    record.add(rate.higher_is_better(), filled.rate());
     bench.world.settle().await?;
     let memory = bed.controller.memory()?;
     rss(
@@ -120,10 +134,10 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
         None,
     );
 
-    if pool.idle {
+    if pool.beside == Beside::Rest {
         idle(bench, record, &mut bed, pool).await?;
     }
-    if pool.id != SMALL.id {
+    if pool.beside != Beside::Nothing {
         restart(bench, record, &mut bed, pool, End::Told).await?;
         restart(bench, record, &mut bed, pool, End::Killed).await?;
         bench.world.settle().await?;

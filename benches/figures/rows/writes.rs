@@ -107,12 +107,14 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
         "events",
         "Events,",
         counted(&life, |r| r.resource == "events" && r.writes()),
-        Some(0.0),
+        None,
     );
     add(
         "gets",
-        "single GETs,",
-        counted(&life, |r| r.verb == "get" && r.resource != "leases"),
+        "single GETs of sessions and Games,",
+        counted(&life, |r| {
+            r.verb == "get" && (r.of_session() || r.resource == "games")
+        }),
         Some(0.0),
     );
     add(
