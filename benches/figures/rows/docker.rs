@@ -9,17 +9,19 @@ mod cold;
 mod engine;
 mod parallel;
 mod proxy;
+mod split;
+mod stages;
 mod stand;
 mod stop;
 
-use anyhow::{Context, Result};
-use futures::future::LocalBoxFuture;
+use anyhow::Result;
 
 use self::adoption::Adoption;
 use self::bare::Bare;
 use self::cold::Cold;
 use self::parallel::Parallel;
 use self::proxy::Proxy;
+use self::split::PARTS;
 use self::stand::Stand;
 use self::stop::Stop;
 use super::{Row, Run, Setting};
@@ -31,15 +33,33 @@ use crate::record::Record;
 /// What stands below the line of each ratio here.
 const OVER: &str = "the bare engine's create and start of the same body, alternated";
 
+/// Under the plot of the stages.
+const STAGES_AXIS: &str = "1 API ack, 2 delivery, 3 queue, 4 observe, 5 plan, 6 finalizer, 7 record, 8 create, \
+     9 start, 10 between, 11 game ready, 12 last record, 13 client";
+
 pub fn rows() -> Vec<Row> {
-    let row = |ids, seconds, run| Row { ids, setting: Setting::Docker, seconds, run };
+    let row = |ids, seconds, run| Row {
+        ids,
+        setting: Setting::Docker,
+        seconds,
+        run,
+    };
     vec![
         row(&["docker.cold"], 90, |run| Box::pin(cold(run))),
-        row(&["docker.parallel_1."], 20, |run| Box::pin(parallel(run, 1, 8))),
-        row(&["docker.parallel_2."], 25, |run| Box::pin(parallel(run, 2, 8))),
-        row(&["docker.parallel_8."], 40, |run| Box::pin(parallel(run, 8, 4))),
-        row(&["docker.parallel_50."], 90, |run| Box::pin(parallel(run, 50, 2))),
+        row(&["docker.parallel_1."], 20, |run| {
+            Box::pin(parallel(run, 1, 8))
+        }),
+        row(&["docker.parallel_2."], 25, |run| {
+            Box::pin(parallel(run, 2, 8))
+        }),
+        row(&["docker.parallel_8."], 40, |run| {
+            Box::pin(parallel(run, 8, 4))
+        }),
+        row(&["docker.parallel_50."], 90, |run| {
+            Box::pin(parallel(run, 50, 2))
+        }),
         row(&["docker.stop"], 40, |run| Box::pin(stop(run))),
+        row(&["docker.stages"], 60, |run| Box::pin(stages(run))),
         row(&["docker.adoption"], 180, |run| Box::pin(adoption(run))),
     ]
 }
@@ -149,7 +169,11 @@ async fn parallel(run: Run<'_>, count: usize, rounds: usize) -> Result<()> {
     let base = p50(&parallel.bare)?;
     let milliseconds = |name: &str, title: &str| {
         let id = format!("docker.parallel_{count}.{name}");
-        Figure::new(&id, &format!("{title} ({count} at once)"), Unit::Milliseconds)
+        Figure::new(
+            &id,
+            &format!("{title} ({count} at once)"),
+            Unit::Milliseconds,
+        )
     };
     let note = format!(
         "p50 of {rounds} rounds a run. Both sides have a lane a core for creates and starts: more only wait in the engine."
@@ -189,7 +213,10 @@ async fn stop(run: Run<'_>) -> Result<()> {
             let id = format!("docker.stop.{name}.{word}");
             Figure::new(&id, &format!("{title}, {word}"), Unit::Milliseconds)
         };
-        record.add(milliseconds("bare", "Bare engine: stop → `die` event"), base);
+        record.add(
+            milliseconds("bare", "Bare engine: stop → `die` event"),
+            base,
+        );
         record.add_over(
             milliseconds("died", "Session: wish Stopped → `die` event"),
             died,
@@ -208,6 +235,39 @@ async fn stop(run: Run<'_>) -> Result<()> {
     Ok(())
 }
 
+async fn stages(run: Run<'_>) -> Result<()> {
+    let mut stand = Stand::open(&run.bench.world, "stages", stand::game("500m", "64Mi")).await?;
+    let sessions = run.bench.size(40, 4);
+    let splits = stages::run(&mut stand, sessions).await?;
+    stand.engine.until_empty().await?;
+    let record = run.record;
+    let totals: Vec<f64> = splits.iter().map(split::Split::total).collect();
+    for (word, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let figure = |name: &str, title: &str| {
+            let id = format!("docker.stages.{name}.{word}");
+            Figure::new(&id, &format!("{title}, {word}"), Unit::Milliseconds)
+        };
+        for (place, (name, title)) in PARTS.into_iter().enumerate() {
+            let values: Vec<f64> = splits.iter().map(|split| split.0[place]).collect();
+            let value = at_share(&values, share)?;
+            record.add(figure(name, title), value);
+            // A plot has one set of points.
+            if run.bench.run.get() == 0 {
+                let axes = (STAGES_AXIS, "ms");
+                let id = format!("docker.stages.{word}");
+                let title = format!("One cold Docker session by stage, {word}");
+                record.point(&id, &title, axes, ((place + 1) as f64, value));
+            }
+        }
+        let note = format!(
+            "{sessions} sessions a run, one after another. The parts of each add up to its whole; their percentiles need not."
+        );
+        let whole = figure("whole", "Cold session by stage: POST → Ready");
+        record.add(whole.note(&note), at_share(&totals, share)?);
+    }
+    Ok(())
+}
+
 async fn adoption(run: Run<'_>) -> Result<()> {
     let count = run.bench.size(200, 20);
     let mut stand = Stand::open(&run.bench.world, "adoption", stand::game("20m", "16Mi")).await?;
@@ -221,7 +281,11 @@ async fn adoption(run: Run<'_>) -> Result<()> {
 fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
     let figure = |name: &str, title: &str, unit: Unit| {
         let id = format!("docker.adoption_{count}.{name}");
-        Figure::new(&id, &format!("Adoption of {count} running games: {title}"), unit)
+        Figure::new(
+            &id,
+            &format!("Adoption of {count} running games: {title}"),
+            unit,
+        )
     };
     record.add(
         figure("looked", "new process → all looked at", Unit::Seconds)
@@ -234,8 +298,10 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
     );
     let calls: usize = adoption.calls.values().sum();
     record.add(
-        figure("engine_calls", "calls to the engine", Unit::Count)
-            .note(&format!("Counted by a proxy before the engine: {}.", adoption.words())),
+        figure("engine_calls", "calls to the engine", Unit::Count).note(&format!(
+            "Counted by a proxy before the engine: {}.",
+            adoption.words()
+        )),
         calls as f64,
     );
     record.add(
@@ -245,7 +311,12 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
         adoption.writes,
     );
     record.add(
-        figure("touched", "sessions and containers that changed", Unit::Count).at_most(0.0),
+        figure(
+            "touched",
+            "sessions and containers that changed",
+            Unit::Count,
+        )
+        .at_most(0.0),
         adoption.touched as f64,
     );
 }

@@ -3,6 +3,7 @@
 //! A row that fails loses its figures and is named at the end; the others go on.
 
 mod bed;
+mod docker;
 mod floor;
 mod ready;
 
@@ -71,7 +72,10 @@ impl Bench {
 
 /// Every row, in the order in which they are run.
 pub fn all() -> Vec<Row> {
-    [ready::rows()].into_iter().flatten().collect()
+    [ready::rows(), docker::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Whether `--only` wants the row; no words want all.

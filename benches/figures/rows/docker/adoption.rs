@@ -39,7 +39,9 @@ impl Adoption {
         stand.until_ready(&posted, limit).await?;
         // Nothing of the starts is under way any more.
         controller
-            .until("no session waits for a look", async |c| depth(c).await == Some(0.0))
+            .until("no session waits for a look", async |c| {
+                depth(c).await == Some(0.0)
+            })
             .await?;
         let before = Picture::of(stand).await?;
         ensure!(
@@ -51,7 +53,9 @@ impl Adoption {
         controller.kill()?;
         proxy.take();
         let mut controller = Controller::launch(stand.world, &options)?;
-        let led = controller.until("it leads", async |c| c.leads().await).await?;
+        let led = controller
+            .until("it leads", async |c| c.leads().await)
+            .await?;
         let looked = controller
             .until("every session was looked at", async |c| {
                 c.metrics().await.is_some_and(|m| all_looked(&m, count))

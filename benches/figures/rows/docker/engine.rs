@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bollard::Docker;
@@ -13,6 +13,7 @@ use bollard::query_parameters::{
     EventsOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use dillinger_runner::api::keys;
+use dillinger_runner::clock::Clock;
 use futures::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
@@ -44,10 +45,8 @@ impl Engine {
 
     /// Everything that happens to containers from now on. The first event proves that it is followed.
     pub fn follow(&self) -> Events {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let since = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+        let now = Clock::system().now();
+        let since = format!("{}.{:09}", now.as_second(), now.subsec_nanosecond());
         let options = EventsOptionsBuilder::new()
             .since(&since)
             .filters(&HashMap::from([("type", vec!["container"])]))

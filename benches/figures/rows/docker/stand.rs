@@ -3,16 +3,19 @@
 //!
 //! Everything waits for conditions, with generous limits. [`Stand::clear`] leaves no session and no container.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use dillinger_runner::api::{Game, GameSession, GameSessionSpec};
+use dillinger_runner::api::{GameSession, GameSessionSpec};
+use dillinger_runner::clock::Clock;
+use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::engine::{Engine, Events, LIMIT, Whose};
 use crate::controller::{Controller, Options};
+use crate::load::make_game;
 use crate::watch::Observer;
 use crate::world::World;
 
@@ -28,6 +31,7 @@ pub struct Stand<'a> {
     pub events: Events,
     pub observer: Observer,
     pub sessions: Api<GameSession>,
+    clock: Clock,
     posted: usize,
 }
 
@@ -39,7 +43,7 @@ pub struct Posted {
     /// Just before the request was sent.
     pub at: Instant,
     /// The same moment by the wall clock, to be held against a log.
-    pub wall: SystemTime,
+    pub wall: Timestamp,
     /// When the answer was there.
     pub acked: Instant,
 }
@@ -47,14 +51,17 @@ pub struct Posted {
 /// The test game: ready when it answers a line on its one port, keeps nothing, ends at once when told.
 pub fn game(cpu: &str, memory: &str) -> Value {
     json!({
-        "image": "dillinger/testgame:1",
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["--tcp", "7777"],
-        "ports": [{"name": "game", "containerPort": 7777, "protocol": "TCP"}],
-        "readiness": {"exchange": {"port": "game", "send": "hello\n", "expect": "pong:hello"}},
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "startDeadlineSeconds": 600,
-        "resources": {"limits": {"cpu": cpu, "memory": memory}},
+        "apiVersion": "dillinger.dev/v1alpha1", "kind": "Game", "metadata": {"name": GAME},
+        "spec": {
+            "image": "dillinger/testgame:1",
+            "imagePullPolicy": "IfNotPresent",
+            "args": ["--tcp", "7777"],
+            "ports": [{"name": "game", "containerPort": 7777, "protocol": "TCP"}],
+            "readiness": {"exchange": {"port": "game", "send": "hello\n", "expect": "pong:hello"}},
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "startDeadlineSeconds": 600,
+            "resources": {"limits": {"cpu": cpu, "memory": memory}},
+        },
     })
 }
 
@@ -63,14 +70,13 @@ impl<'a> Stand<'a> {
     pub async fn open(world: &'a World, stem: &str, game: Value) -> Result<Stand<'a>> {
         let engine = Engine::here()?;
         let left = engine.containers().await?;
-        anyhow::ensure!(left.is_empty(), "the engine holds {} containers already", left.len());
+        anyhow::ensure!(
+            left.is_empty(),
+            "the engine holds {} containers already",
+            left.len()
+        );
         let namespace = world.namespace(stem).await?;
-        let games: Api<Game> = Api::namespaced(world.client.clone(), &namespace);
-        let game = Game::new(GAME, serde_json::from_value(game).context("the Game's spec")?);
-        games
-            .create(&PostParams::default(), &game)
-            .await
-            .context("POST of the Game")?;
+        make_game(&world.client, &namespace, &game).await?;
         Ok(Stand {
             world,
             events: engine.follow(),
@@ -78,6 +84,7 @@ impl<'a> Stand<'a> {
             observer: Observer::start(&namespace).await?,
             sessions: Api::namespaced(world.client.clone(), &namespace),
             namespace,
+            clock: Clock::system(),
             posted: 0,
         })
     }
@@ -109,7 +116,7 @@ impl<'a> Stand<'a> {
         let spec = json!({"gameRef": {"name": GAME}, "user": "alice"});
         let spec: GameSessionSpec = serde_json::from_value(spec).context("a session's spec")?;
         let wanted = GameSession::new(&name, spec);
-        let (at, wall) = (Instant::now(), SystemTime::now());
+        let (at, wall) = (Instant::now(), self.clock.now());
         let made = self
             .sessions
             .create(&PostParams::default(), &wanted)
@@ -144,7 +151,11 @@ impl<'a> Stand<'a> {
     async fn picture(&self, of: &[Posted]) -> String {
         let mut words = Vec::new();
         for posted in of {
-            if self.observer.seen(&posted.name).is_some_and(|s| s.ready.is_some()) {
+            if self
+                .observer
+                .seen(&posted.name)
+                .is_some_and(|s| s.ready.is_some())
+            {
                 continue;
             }
             words.push(match self.sessions.get(&posted.name).await {
@@ -157,7 +168,11 @@ impl<'a> Stand<'a> {
                         .filter(|c| c.type_ == "Ready" || c.type_ == "Accepted")
                         .map(|c| format!("{} {}: {}", c.type_, c.reason, c.message))
                         .collect();
-                    format!("{} {} {said:?}", posted.name, status.phase.unwrap_or_default())
+                    format!(
+                        "{} {} {said:?}",
+                        posted.name,
+                        status.phase.unwrap_or_default()
+                    )
                 }
                 Err(error) => format!("{} {error}", posted.name),
             });

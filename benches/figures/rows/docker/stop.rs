@@ -92,13 +92,17 @@ impl Stop {
                     WatchEvent::Error(status) => bail!("watch of session {}: {status:?}", one.name),
                 }
             }
-            bail!("the watch of session {} ended at the phase {phase:?}", one.name)
+            bail!(
+                "the watch of session {} ended at the phase {phase:?}",
+                one.name
+            )
         };
         let (stopped, died) = tokio::join!(
             tokio::time::timeout(LIMIT, stopped),
             stand.events.when("die", Whose::Session(&one.uid))
         );
-        let stopped = stopped.with_context(|| format!("session {} is not Stopped within {LIMIT:?}", one.name))??;
+        let stopped = stopped
+            .with_context(|| format!("session {} is not Stopped within {LIMIT:?}", one.name))??;
         self.died.push(millis(began, died?));
         self.stopped.push(millis(began, stopped));
         stand.delete(&posted).await?;
