@@ -20,6 +20,12 @@ pub struct Figure {
     pub load: Vec<f64>,
     /// What bounds it, or how it was taken, where the title does not say.
     pub note: String,
+    /// Counted, not timed: any difference between two sets of runs is one.
+    #[serde(default)]
+    pub exact: bool,
+    /// The least difference that the way of measuring can show, such as a tick of the CPU clock.
+    #[serde(default)]
+    pub resolution: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +82,8 @@ impl Figure {
             ratios: None,
             load: Vec::new(),
             note: String::new(),
+            exact: false,
+            resolution: 0.0,
         }
     }
 
@@ -99,6 +107,32 @@ impl Figure {
         self
     }
 
+    /// Holds it to any difference; for what is counted and cannot vary.
+    pub fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Differences up to this one are the instrument's.
+    pub fn resolution(mut self, resolution: f64) -> Self {
+        self.resolution = resolution;
+        self
+    }
+
+    /// The same runs over those of a comparison.
+    pub fn over(mut self, over: &str, runs: Vec<f64>) -> Self {
+        self.ratios = Some(Ratios {
+            over: over.to_owned(),
+            runs,
+        });
+        self
+    }
+
+    /// The first word of the id: figures with the same one stand in one table.
+    pub fn group(&self) -> &str {
+        self.id.split('.').next().unwrap_or(&self.id)
+    }
+
     /// None: it was never run.
     pub fn spread(&self) -> Option<Spread> {
         spread(&self.runs)
@@ -111,6 +145,26 @@ impl Figure {
             Budget::AtMost(most) => median <= most,
             Budget::AtLeast(least) => median >= least,
         })
+    }
+}
+
+impl Unit {
+    /// As it stands behind a number; nothing for a count.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Unit::Milliseconds => "ms",
+            Unit::Seconds => "s",
+            Unit::PerSecond => "/s",
+            Unit::Mebibytes => "MiB",
+            Unit::Count => "",
+        }
+    }
+}
+
+impl Spread {
+    /// How far the runs lie apart.
+    pub fn width(self) -> f64 {
+        self.max - self.min
     }
 }
 
