@@ -307,6 +307,7 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
     record.add(
         figure("writes", "writes to the API server", Unit::Count)
             .at_most(0.0)
+            .exact()
             .note("To sessions, and Events; the Lease is not counted."),
         adoption.writes,
     );
@@ -316,7 +317,8 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
             "sessions and containers that changed",
             Unit::Count,
         )
-        .at_most(0.0),
+        .at_most(0.0)
+        .exact(),
         adoption.touched as f64,
     );
 }
