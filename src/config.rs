@@ -12,6 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::RuntimeKind;
 
+#[cfg(feature = "simulate")]
+pub mod simulation;
+
 /// Makes one game container true to each GameSession, and writes what it sees back.
 #[derive(Debug, Parser)]
 #[command(name = "dillinger-runner", version, about, long_about = None, max_term_width = 110)]
@@ -166,6 +169,15 @@ pub struct Flags {
     /// Docker Engine to use: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
     #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
     pub docker_host: Option<String>,
+
+    #[cfg(feature = "simulate")]
+    #[command(flatten)]
+    pub simulation: simulation::SimulationFlags,
+    /// Collector that gets a trace of each look (OTLP over plain HTTP, no TLS; /v1/traces is appended), such as
+    /// http://127.0.0.1:4318. Default: none, no traces.
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "DILLINGER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -195,6 +207,12 @@ pub struct Config {
     pub docker_host: Option<String>,
     /// Folder of Docker's credentials file.
     pub docker_config: Option<PathBuf>,
+    /// What stands in for every runtime; None: nothing does.
+    #[cfg(feature = "simulate")]
+    pub simulation: Option<simulation::Simulation>,
+    /// None: no traces.
+    #[cfg(feature = "otlp")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Why the flags make no configuration. Each names the flag, the value and what would do.
@@ -216,6 +234,11 @@ pub enum ConfigError {
     Name { flag: &'static str, value: String },
     #[error("--docker-host: \"{0}\" starts with neither unix:// nor tcp:// nor http://")]
     DockerHost(String),
+    #[cfg(feature = "otlp")]
+    #[error(
+        "--otlp-endpoint: \"{0}\" does not start with http:// (there is no TLS to a collector)"
+    )]
+    OtlpEndpoint(String),
 }
 
 /// Where a Pod finds its own namespace.
@@ -243,6 +266,10 @@ impl Flags {
             log_format,
             log_level,
             docker_host,
+            #[cfg(feature = "simulate")]
+            simulation,
+            #[cfg(feature = "otlp")]
+            otlp_endpoint,
         } = self;
         check_name("--controller-name", &controller_name)?;
         let watch_namespaces = names("--watch-namespaces", watch_namespaces)?;
@@ -266,6 +293,10 @@ impl Flags {
             log_level,
             docker_host,
             docker_config: docker_config(),
+            #[cfg(feature = "simulate")]
+            simulation: simulation.resolve(),
+            #[cfg(feature = "otlp")]
+            otlp_endpoint: collector(otlp_endpoint)?,
         })
     }
 }
@@ -375,6 +406,15 @@ fn docker_host_or_environment(flag: Option<String>) -> Result<Option<String>, Co
             Err(ConfigError::DockerHost(url))
         }
         Some(_) | None => Ok(host),
+    }
+}
+
+/// An empty one is none.
+#[cfg(feature = "otlp")]
+fn collector(endpoint: Option<String>) -> Result<Option<String>, ConfigError> {
+    match endpoint.filter(|url| !url.is_empty()) {
+        Some(url) if !url.starts_with("http://") => Err(ConfigError::OtlpEndpoint(url)),
+        endpoint => Ok(endpoint),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Parser;
 use dillinger_runner::api;
 use dillinger_runner::config::{Cli, Command, Config, EngineCommand, Flags};
 use dillinger_runner::controller::{abandon, start};
-use dillinger_runner::telemetry::logs::{self, LogLevel};
+use dillinger_runner::telemetry::process::Process;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
         Command::Engine(command) => engine(command),
         Command::Controller(flags) => match configure(flags) {
-            Ok((config, log_level)) => controller(config, log_level),
+            Ok((config, process)) => controller(config, process),
             Err(error) => return ended(&error, 2),
         },
     };
@@ -27,18 +27,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn configure(flags: Flags) -> anyhow::Result<(Config, LogLevel)> {
+fn configure(flags: Flags) -> anyhow::Result<(Config, Process)> {
     let config = flags.resolve()?;
-    let log_level = logs::start(config.log_format, &config.log_level)?;
-    Ok((config, log_level))
+    let process = Process::start(&config)?;
+    Ok((config, process))
 }
 
-fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
+fn controller(config: Config, process: Process) -> anyhow::Result<()> {
     // Two threads carry thousands of sessions; more only cost memory.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.context("no threads")?;
-    runtime.block_on(start::controller(config, log_level))
+    let done = runtime.block_on(start::controller(config, process.log_level.clone()));
+    process.end();
+    done
 }
 
 fn engine(command: EngineCommand) -> anyhow::Result<()> {

@@ -122,7 +122,7 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Asks every 10 ms until the condition holds; its own end, or [`LIMIT`], is an error with the end of its log.
+    /// Asks every 20 ms until the condition holds; its own end, or [`LIMIT`], is an error with the end of its log.
     pub async fn until(
         &mut self,
         what: &str,
@@ -137,7 +137,7 @@ impl Controller {
             if began.elapsed() > LIMIT {
                 return Err(self.report(&format!("not within {LIMIT:?}: {what}")));
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -191,6 +191,28 @@ impl Controller {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// SIGTERM, and gone when this returns; another exit code than 0 is an error.
+    pub async fn terminate(&mut self) -> anyhow::Result<()> {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
+        if !sent.success() {
+            return Err(self.report("SIGTERM was not sent"));
+        }
+        let began = Instant::now();
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => {
+                    return Err(self.report(&format!("told to end, it ended with {status}")));
+                }
+                None if began.elapsed() > LIMIT => {
+                    return Err(self.report("told to end, it does not"));
+                }
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
     }
 
     /// These words and the end of its log.

@@ -214,6 +214,8 @@ pub struct Times {
     pub ready: Vec<f64>,
     /// From just before the POST until its answer.
     pub acknowledged: Vec<f64>,
+    /// From just before the POST until the observer saw the session at all.
+    pub seen: Vec<f64>,
     /// From the due time until the POST was sent: the fault of the generator.
     pub late: Vec<f64>,
 }
@@ -223,11 +225,15 @@ impl Times {
     pub fn of(posted: &[Posted], observer: &Observer) -> anyhow::Result<Times> {
         let mut times = Times::default();
         for post in posted {
-            let ready = observer.seen(&post.name).and_then(|seen| seen.ready);
-            let ready = ready.ok_or_else(|| anyhow!("session {} was never Ready", post.name))?;
-            times
+            let seen = observer
+                .seen(&post.name)
+                .context("a session was never seen")?;
+            let ready = seen
                 .ready
-                .push(milliseconds(ready.saturating_duration_since(post.sent)));
+                .ok_or_else(|| anyhow!("session {} was never Ready", post.name))?;
+            let since = |moment: Instant| milliseconds(moment.saturating_duration_since(post.sent));
+            times.ready.push(since(ready));
+            times.seen.push(since(seen.first));
             times
                 .acknowledged
                 .push(milliseconds(post.acknowledged - post.sent));

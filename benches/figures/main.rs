@@ -6,6 +6,7 @@ mod figure;
 mod load;
 mod procfs;
 mod record;
+mod report;
 mod rows;
 mod watch;
 mod world;
@@ -14,8 +15,11 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
+use record::Record;
+use report::{Machine, Results};
 use rows::{Bench, Setting};
 use world::World;
 
@@ -45,13 +49,38 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Whether a setting has rows that `--only` wants: exit code 0 or 1.
+    /// How long the rows of a setting that `--only` wants take; exit code 1: there is none.
     Wants {
         #[arg(long, value_enum)]
         setting: Setting,
+        #[arg(long)]
+        quick: bool,
+        #[arg(long, default_value_t = 3)]
+        runs: u64,
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Puts together what was measured: table, plots, what moved since the baseline.
+    Report {
+        /// When it was begun, in UTC.
+        #[arg(long)]
+        taken: String,
+        #[arg(long)]
+        quick: bool,
+        /// Folder for the report.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        baseline: PathBuf,
+        /// What was measured becomes the baseline.
+        #[arg(long)]
+        save_baseline: bool,
+        /// Files that `measure` wrote.
+        #[arg(required = true)]
+        parts: Vec<PathBuf>,
+    },
+    /// Whether two results agree within their own spreads; exit code 1: they do not.
+    Agree { first: PathBuf, second: PathBuf },
 }
 
 #[tokio::main]
@@ -64,21 +93,115 @@ async fn main() -> anyhow::Result<ExitCode> {
             only,
             out,
         } => {
+            let world = World::here().await?;
+            let machine = Machine::read(world.components(setting == Setting::Docker).await?)?;
             let bench = Bench {
-                world: World::here().await?,
+                world,
                 quick,
                 run: Cell::new(0),
-                capacity: Cell::new(None),
             };
-            let record = rows::run(&bench, setting, &only, runs).await;
+            let record = rows::run(&bench, machine, setting, &only, runs).await;
             record.write(&out)?;
-            Ok(ExitCode::from(u8::from(!record.failures.is_empty())))
+            Ok(verdict(record.failures.is_empty()))
         }
-        Command::Wants { setting, only } => {
-            let any = rows::all()
-                .iter()
-                .any(|row| row.setting == setting && rows::wanted(row, &only));
-            Ok(ExitCode::from(u8::from(!any)))
+        Command::Wants {
+            setting,
+            quick,
+            runs,
+            only,
+        } => {
+            let rows = rows::chosen(setting, &only);
+            let seconds: u64 = rows.iter().map(|row| row.seconds).sum();
+            // A quick run is mostly starts and waits for rest.
+            let seconds = if quick {
+                15 * rows.len() as u64
+            } else {
+                seconds
+            };
+            println!(
+                "{} rows, about {} minutes",
+                rows.len(),
+                (runs * seconds).div_ceil(60)
+            );
+            Ok(verdict(!rows.is_empty()))
+        }
+        Command::Report {
+            taken,
+            quick,
+            out,
+            baseline,
+            save_baseline,
+            parts,
+        } => {
+            let (results, failures) = put_together(taken, quick, &parts)?;
+            let summary = report::write(&results, &out, Some(&baseline))?;
+            println!("{}", summary.text);
+            println!(
+                "{} budgets missed, {} figures worse than the baseline, {} rows failed",
+                summary.missed.len(),
+                summary.worse.len(),
+                failures.len()
+            );
+            for failure in &failures {
+                println!("FAILED: {failure}");
+            }
+            if save_baseline {
+                ensure!(
+                    failures.is_empty() && !quick,
+                    "no baseline is made of a quick bench, or of one with failures"
+                );
+                report::save_baseline(&out.join("results.json"), &baseline)?;
+            }
+            Ok(verdict(failures.is_empty()))
+        }
+        Command::Agree { first, second } => {
+            let disagreements = report::agreement(&report::read(&first)?, &report::read(&second)?);
+            for disagreement in &disagreements {
+                println!("{disagreement}");
+            }
+            if disagreements.is_empty() {
+                println!("they agree");
+            }
+            Ok(verdict(disagreements.is_empty()))
         }
     }
+}
+
+fn verdict(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The results of all parts, taken on the machine of the first, and what failed.
+fn put_together(
+    taken: String,
+    quick: bool,
+    parts: &[PathBuf],
+) -> anyhow::Result<(Results, Vec<String>)> {
+    let records = parts.iter().map(|part| Record::read(part));
+    let records = records.collect::<anyhow::Result<Vec<Record>>>()?;
+    let mut machine = records.first().context("no part")?.machine.clone();
+    let mut engines = records
+        .iter()
+        .filter_map(|record| record.machine.components.docker_engine.clone());
+    machine.components.docker_engine = engines.next();
+    let (mut figures, mut series, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for record in records {
+        figures.extend(record.figures);
+        series.extend(record.series);
+        failures.extend(record.failures);
+    }
+    Ok((
+        Results {
+            machine,
+            taken,
+            quick,
+            figures,
+            series,
+        },
+        failures,
+    ))
 }

@@ -40,6 +40,11 @@ impl Cpu {
         })
     }
 
+    /// Used since the process began.
+    pub fn total(&self) -> Duration {
+        self.threads.values().sum::<Duration>().max(self.ticks)
+    }
+
     /// Used since `earlier`. Exact while the threads live; what those that ended took with them is found in the
     /// ticks, to within two of them.
     pub fn since(&self, earlier: &Cpu) -> Duration {
@@ -106,11 +111,14 @@ impl Memory {
     }
 }
 
-/// Load average of the machine over the last minute.
-pub fn load_average() -> anyhow::Result<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg")?;
-    let first = text.split_whitespace().next().unwrap_or_default();
-    first.parse().with_context(|| format!("loadavg: {text:?}"))
+/// The command line of a process.
+pub fn command_line(pid: u32) -> anyhow::Result<Vec<String>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline"))
+        .with_context(|| format!("process {pid} is gone"))?;
+    let words = bytes.split(|b| *b == 0).filter(|word| !word.is_empty());
+    Ok(words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect())
 }
 
 /// The pid in a pid file of the scripts: its first word.

@@ -1,39 +1,39 @@
-//! What was measured so far: figures grow by a value a run, series by a point. Plain data, nothing blocks.
+//! What was measured so far: figures grow by a value a run, plots by a line. Plain data; nothing blocks.
 
 use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::figure::{Figure, Ratios};
-use super::procfs::load_average;
+use super::figure::Figure;
+use super::report::{Line, Machine, Series};
 
 /// All figures of one process of this program, and what failed; written to a file, put together by the report.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
+    pub machine: Machine,
     pub figures: Vec<Figure>,
-    pub curves: Vec<Curve>,
+    pub series: Vec<Series>,
     /// Rows that gave no figure, with the reason.
     pub failures: Vec<String>,
     #[serde(skip)]
     load: f64,
 }
 
-/// Points of a plot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    pub id: String,
-    pub title: String,
-    pub x: String,
-    pub y: String,
-    pub points: Vec<(f64, f64)>,
-}
-
 impl Record {
-    /// Before each run of a row: notes the load average that its figures carry.
-    pub fn begin_run(&mut self) -> anyhow::Result<()> {
-        self.load = load_average()?;
-        Ok(())
+    pub fn new(machine: Machine) -> Record {
+        Record {
+            machine,
+            figures: Vec::new(),
+            series: Vec::new(),
+            failures: Vec::new(),
+            load: 0.0,
+        }
+    }
+
+    /// Before each run of a row: the load average that its figures carry.
+    pub fn begin_run(&mut self, load: f64) {
+        self.load = load;
     }
 
     /// One run's value. The first call of an id gives the figure its title, budget and note.
@@ -50,34 +50,32 @@ impl Record {
         let kept = self.figure(figure);
         kept.runs.push(value);
         kept.load.push(load);
-        let empty = || Ratios {
-            over: over.to_owned(),
-            runs: Vec::new(),
-        };
-        kept.ratios
-            .get_or_insert_with(empty)
-            .runs
-            .push(value / compared);
+        let mut runs = kept
+            .ratios
+            .take()
+            .map_or_else(Vec::new, |ratios| ratios.runs);
+        runs.push(value / compared);
+        *kept = kept.clone().over(over, runs);
     }
 
-    /// A point of a plot.
-    pub fn point(&mut self, id: &str, title: &str, axes: (&str, &str), point: (f64, f64)) {
-        match self.curves.iter_mut().find(|curve| curve.id == id) {
-            Some(curve) => curve.points.push(point),
-            None => self.curves.push(Curve {
-                id: id.to_owned(),
-                title: title.to_owned(),
-                x: axes.0.to_owned(),
-                y: axes.1.to_owned(),
-                points: vec![point],
-            }),
+    /// A line of a plot, in place of an earlier one of that name. The first call of an id gives the plot its title
+    /// and axes.
+    pub fn draw(&mut self, plot: Series, line: Line) {
+        let at = self.series.iter().position(|kept| kept.id == plot.id);
+        let at = at.unwrap_or_else(|| {
+            self.series.push(plot);
+            self.series.len() - 1
+        });
+        let lines = &mut self.series[at].lines;
+        match lines.iter_mut().find(|kept| kept.name == line.name) {
+            Some(kept) => *kept = line,
+            None => lines.push(line),
         }
     }
 
-    /// The values of a figure so far.
-    pub fn runs(&self, id: &str) -> Option<&[f64]> {
-        let figure = self.figures.iter().find(|figure| figure.id == id)?;
-        Some(&figure.runs)
+    /// A figure as it stands.
+    pub fn find(&self, id: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.id == id)
     }
 
     fn figure(&mut self, figure: Figure) -> &mut Figure {

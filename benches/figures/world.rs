@@ -12,7 +12,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use super::procfs::{Cpu, pid_in};
+use super::procfs::{Cpu, command_line, pid_in};
+use super::report::Components;
 
 /// Where everything is.
 #[derive(Clone)]
@@ -130,12 +131,47 @@ impl World {
         Ok(name)
     }
 
+    /// What this world is made of; the engine only where rows use it.
+    pub async fn components(&self, with_engine: bool) -> anyhow::Result<Components> {
+        let docker_engine = if with_engine {
+            let version = self
+                .run("docker", &["version", "--format", "{{.Server.Version}}"])
+                .await?;
+            Some(version.trim().to_owned())
+        } else {
+            None
+        };
+        let etcd = command_line(self.pid("etcd.pid")?)?;
+        let program = etcd.first().context("etcd has no command line")?;
+        // Our own control plane program holds all of them and takes the name as its first argument.
+        let mut version: Vec<&str> = etcd[1..]
+            .iter()
+            .map(String::as_str)
+            .take_while(|word| !word.starts_with('-'))
+            .collect();
+        version.push("--version");
+        let words = self.run(program, &version).await?;
+        let first = words.lines().next().unwrap_or_default();
+        let apiserver = self
+            .client
+            .apiserver_version()
+            .await
+            .context("the API server's version")?;
+        Ok(Components {
+            etcd: first.rsplit(' ').next().unwrap_or_default().to_owned(),
+            etcd_fsync: !etcd.iter().any(|word| word == "--unsafe-no-fsync"),
+            kube_apiserver: apiserver.git_version,
+            docker_engine,
+        })
+    }
+
+    fn pid(&self, name: &str) -> anyhow::Result<u32> {
+        pid_in(&self.folder.join("control-plane").join(name))
+    }
+
     /// CPU that the API server and etcd have used until now.
     pub fn control_plane(&self) -> anyhow::Result<ControlPlane> {
-        let cpu = |name: &str| {
-            let file = self.folder.join("control-plane").join(name);
-            Cpu::of(pid_in(&file)?)
-        };
+        let cpu = |name: &str| Cpu::of(self.pid(name)?);
         Ok(ControlPlane {
             apiserver: cpu("apiserver.pid")?,
             etcd: cpu("etcd.pid")?,

@@ -109,3 +109,15 @@ fn names_are_checked_before_anything_starts() {
     assert_eq!(config.watch_namespaces, ["a", "b"]);
     assert!(resolve(&["--docker-host", "/run/docker.sock"]).is_err());
 }
+
+#[cfg(feature = "otlp")]
+#[test]
+fn a_collector_is_reached_over_plain_http_or_not_at_all() {
+    let endpoint = |url| resolve(&["--otlp-endpoint", url]).map(|config| config.otlp_endpoint);
+    assert_eq!(resolve(&[]).unwrap().otlp_endpoint, None);
+    assert_eq!(endpoint(""), Ok(None));
+    let url = "http://127.0.0.1:4318";
+    assert_eq!(endpoint(url), Ok(Some(url.to_owned())));
+    let refused = endpoint("https://collector:4318").unwrap_err();
+    assert!(refused.to_string().contains("no TLS"), "{refused}");
+}

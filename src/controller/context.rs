@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::bucket::Bucket;
@@ -24,6 +25,7 @@ use crate::runtime::{Runtime, SessionKey};
 use crate::session::container;
 use crate::session::observation::{Limits, Owner};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stages::{Stage, UnderWay};
 
 /// The rim's parts.
 pub struct Context {
@@ -63,6 +65,16 @@ impl Context {
             clock_trusted: self.clock_trusted.load(Ordering::Relaxed),
             process_started: self.process_started,
         }
+    }
+
+    /// A stage of this session begins; it ends when what is returned is dropped.
+    pub fn stage<'a>(&'a self, uid: &'a str, stage: Stage) -> UnderWay<'a> {
+        self.metrics.stages.begin(&self.clock, uid, stage)
+    }
+
+    /// A stage of this session, begun then, ends now.
+    pub fn stage_ended(&self, uid: &str, stage: Stage, began: Instant) {
+        self.metrics.stages.ended(&self.clock, uid, stage, began);
     }
 
     /// The session is gone: nothing of it is kept.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::claim::{Claim, Reader};
 use super::context::Context;
 use super::guard::Guarded;
+use super::trace;
 use super::watches::Saw;
 use crate::api::{Game, GameSession};
 use crate::runtime::{Hint, Runtime};
@@ -49,6 +50,8 @@ pub(super) fn sessions_sink(
             let version = object.resource_version().unwrap_or_default();
             let echo = ctx.own_writes.is_echo(&uid, &version);
             let change = ctx.cache.apply(object);
+            // Once it is in the cache: whoever writes looks there after its answer.
+            trace::arrived(&ctx, &uid, &version);
             if let Some(gone) = change.gone {
                 ctx.forget(&gone);
             }
@@ -58,6 +61,7 @@ pub(super) fn sessions_sink(
             }
         }
         Saw::Removed(key) => {
+            ctx.triggers.forget(&key);
             if let Some(gone) = ctx.cache.remove(&key).gone {
                 ctx.forget(&gone);
             }

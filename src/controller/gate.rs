@@ -1,6 +1,6 @@
 //! The one place that every write about a session passes, to API server and runtime alike.
 //!
-//! It checks the leadership claim, bounds the call by the claim and by a deadline, counts, and is where a
+//! It checks the leadership claim, bounds the call by the claim and by a deadline, times, and is where a
 //! test stops the world: before a write, between its commit and our knowing, after. Renewals of the Lease
 //! itself and Events do not pass: they have their own budgets. May wait as long as the deadline of the call.
 
@@ -14,10 +14,12 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::claim::{Claim, Reader};
+use crate::clock::Clock;
 use crate::runtime::EffectError;
 use crate::session::facts::EngineId;
 use crate::session::plan::Effect;
 use crate::telemetry::metrics::{CallLabel, Metrics};
+use crate::telemetry::stages::Stage;
 
 /// Longest wait for the API server's answer to one write. Ten times what a loaded one needs.
 pub const API_DEADLINE: Duration = Duration::from_secs(5);
@@ -86,24 +88,32 @@ impl Labelled for EffectError {
 pub struct Gate {
     claim: Reader,
     metrics: Arc<Metrics>,
+    clock: Clock,
     stops: Option<Arc<dyn Stops>>,
     writes: AtomicU64,
 }
 
 impl Gate {
-    pub fn new(claim: Reader, metrics: Arc<Metrics>, stops: Option<Arc<dyn Stops>>) -> Self {
+    pub fn new(
+        claim: Reader,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        stops: Option<Arc<dyn Stops>>,
+    ) -> Self {
         Gate {
             claim,
             metrics,
+            clock,
             stops,
             writes: AtomicU64::new(0),
         }
     }
 
-    /// Sends one write, if the claim allows it, and waits for its answer as long as the claim lasts and the
+    /// Sends one write about the session with this uid, if the claim allows it, and waits for its answer as long as the claim lasts and the
     /// deadline allows. A call that was cut off is an unknown, never a failure.
     pub async fn pass<T, E: Labelled>(
         &self,
+        uid: &str,
         write: Write<'_>,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Stopped<E>> {
@@ -115,6 +125,10 @@ impl Gate {
                 .inc();
             return Err(Stopped::NotLeading);
         }
+        let stages = &self.metrics.stages;
+        let _timed = write
+            .stage()
+            .map(|stage| stages.begin(&self.clock, uid, stage));
         let n = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         self.stop(n, write, Point::Before).await;
         let sent = Instant::now();
@@ -196,13 +210,18 @@ impl Gate {
 impl Write<'_> {
     /// Label for metrics and logs.
     pub fn label(&self) -> &'static str {
+        self.stage().map_or("sweep", Stage::label)
+    }
+
+    /// None: on no session's way.
+    fn stage(&self) -> Option<Stage> {
         match self {
-            Write::Finalizer { .. } => "finalizer",
-            Write::Record => "record",
-            Write::Report => "report",
-            Write::DeleteSession => "delete_session",
-            Write::Sweep(_) => "sweep",
-            Write::Effect(_, effect) => effect_label(effect),
+            Write::Finalizer { .. } => Some(Stage::Finalizer),
+            Write::Record => Some(Stage::Record),
+            Write::Report => Some(Stage::Report),
+            Write::DeleteSession => Some(Stage::DeleteSession),
+            Write::Sweep(_) => None,
+            Write::Effect(_, effect) => Some(effect_stage(effect)),
         }
     }
 
@@ -218,15 +237,19 @@ impl Write<'_> {
 
 /// Label of an effect for metrics and logs.
 pub fn effect_label(effect: &Effect) -> &'static str {
+    effect_stage(effect).label()
+}
+
+fn effect_stage(effect: &Effect) -> Stage {
     match effect {
-        Effect::Pull { .. } => "pull",
-        Effect::CreateStorage(_) => "create_storage",
-        Effect::Create(_) => "create",
-        Effect::Start(_) => "start",
-        Effect::Stop(..) => "stop",
-        Effect::Kill(_) => "kill",
-        Effect::Remove(_) => "remove",
-        Effect::RemoveStorage(_) => "remove_storage",
+        Effect::Pull { .. } => Stage::Pull,
+        Effect::CreateStorage(_) => Stage::CreateStorage,
+        Effect::Create(_) => Stage::Create,
+        Effect::Start(_) => Stage::Start,
+        Effect::Stop(..) => Stage::Stop,
+        Effect::Kill(_) => Stage::Kill,
+        Effect::Remove(_) => Stage::Remove,
+        Effect::RemoveStorage(_) => Stage::RemoveStorage,
     }
 }
 
@@ -262,7 +285,10 @@ mod tests {
 
     fn gate(claim: Claim) -> (watch::Sender<Claim>, Gate) {
         let (publish, read) = watch::channel(claim);
-        (publish, Gate::new(read, Arc::default(), None))
+        (
+            publish,
+            Gate::new(read, Arc::default(), Clock::system(), None),
+        )
     }
 
     async fn ok() -> Result<u8, Failure> {
@@ -272,10 +298,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lapsed_claim_lets_nothing_pass() {
         let (_publish, gate) = gate(leading(Duration::from_secs(1)));
-        assert_eq!(gate.pass(Write::Record, ok()).await, Ok(7));
+        assert_eq!(gate.pass("u", Write::Record, ok()).await, Ok(7));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(
-            gate.pass(Write::Record, ok()).await,
+            gate.pass("u", Write::Record, ok()).await,
             Err(Stopped::NotLeading)
         );
     }
@@ -285,9 +311,12 @@ mod tests {
         let (_publish, gate) = gate(leading(Duration::from_secs(1)));
         let kill = Effect::Kill(ContainerId("c".to_owned()));
         let (ours, other) = (engine("ours"), engine("other"));
-        assert_eq!(gate.pass(Write::Effect(&ours, &kill), ok()).await, Ok(7));
         assert_eq!(
-            gate.pass(Write::Effect(&other, &kill), ok()).await,
+            gate.pass("u", Write::Effect(&ours, &kill), ok()).await,
+            Ok(7)
+        );
+        assert_eq!(
+            gate.pass("u", Write::Effect(&other, &kill), ok()).await,
             Err(Stopped::NotLeading)
         );
     }
@@ -298,23 +327,33 @@ mod tests {
         let kill = Effect::Kill(ContainerId("c".to_owned()));
         let ours = engine("ours");
         let refused = Err(Stopped::NotLeading);
-        assert_eq!(gate.pass(Write::Report, ok()).await, Ok(7));
-        assert_eq!(gate.pass(Write::Finalizer { on: false }, ok()).await, Ok(7));
+        assert_eq!(gate.pass("u", Write::Report, ok()).await, Ok(7));
         assert_eq!(
-            gate.pass(Write::Finalizer { on: true }, ok()).await,
+            gate.pass("u", Write::Finalizer { on: false }, ok()).await,
+            Ok(7)
+        );
+        assert_eq!(
+            gate.pass("u", Write::Finalizer { on: true }, ok()).await,
             refused
         );
-        assert_eq!(gate.pass(Write::Record, ok()).await, refused);
-        assert_eq!(gate.pass(Write::DeleteSession, ok()).await, refused);
-        assert_eq!(gate.pass(Write::Effect(&ours, &kill), ok()).await, refused);
-        assert_eq!(gate.pass(Write::Sweep(&ours), ok()).await, refused);
+        assert_eq!(gate.pass("u", Write::Record, ok()).await, refused);
+        assert_eq!(gate.pass("u", Write::DeleteSession, ok()).await, refused);
+        assert_eq!(
+            gate.pass("u", Write::Effect(&ours, &kill), ok()).await,
+            refused
+        );
+        assert_eq!(gate.pass("u", Write::Sweep(&ours), ok()).await, refused);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_cut_off_with_the_claim_and_that_is_an_unknown() {
         let (_publish, gate) = gate(leading(Duration::from_millis(300)));
         let start = Instant::now();
-        let answer = gate.pass(Write::Record, std::future::pending::<Result<u8, Failure>>());
+        let answer = gate.pass(
+            "u",
+            Write::Record,
+            std::future::pending::<Result<u8, Failure>>(),
+        );
         assert_eq!(answer.await, Err(Stopped::NoAnswer));
         assert_eq!(start.elapsed(), Duration::from_millis(300));
     }
@@ -329,7 +368,11 @@ mod tests {
             }
         });
         let start = Instant::now();
-        let answer = gate.pass(Write::Record, std::future::pending::<Result<u8, Failure>>());
+        let answer = gate.pass(
+            "u",
+            Write::Record,
+            std::future::pending::<Result<u8, Failure>>(),
+        );
         assert_eq!(answer.await, Err(Stopped::NoAnswer));
         assert!(start.elapsed() >= API_DEADLINE, "{:?}", start.elapsed());
         renew.abort();
@@ -349,9 +392,14 @@ mod tests {
     async fn each_write_can_be_stopped_before_between_and_after() {
         let (_publish, read) = watch::channel(leading(Duration::from_secs(1)));
         let recorder = Arc::new(Recorder::default());
-        let gate = Gate::new(read, Arc::default(), Some(recorder.clone()));
-        gate.pass(Write::Record, ok()).await.unwrap();
-        gate.pass(Write::Report, ok()).await.unwrap();
+        let gate = Gate::new(
+            read,
+            Arc::default(),
+            Clock::system(),
+            Some(recorder.clone()),
+        );
+        gate.pass("u", Write::Record, ok()).await.unwrap();
+        gate.pass("u", Write::Report, ok()).await.unwrap();
         let seen = recorder.0.lock().unwrap().clone();
         let points = [Point::Before, Point::Between, Point::After];
         let expected: Vec<_> = [(1, "record"), (2, "report")]

@@ -23,12 +23,23 @@ pub struct Remembered {
     row: Option<(Row, u32)>,
     /// When the attempt was recorded by this process.
     pub attempt_at: Option<(i32, Instant)>,
+    /// When the attempt's container was started by this process, or first seen to run by it.
+    pub started: Option<(i32, Instant)>,
     /// When the last report went out.
     pub reported: Option<Instant>,
     /// How the last effect failed, in words; None: it went through.
     failed: Option<String>,
     /// This session was said to be unreadable, in this version of it.
     pub unreadable: Option<String>,
+}
+
+impl Remembered {
+    /// The attempt's container runs, since now unless that is known better.
+    pub fn runs(&mut self, attempt: i32) {
+        if self.started.is_none_or(|(known, _)| known != attempt) {
+            self.started = Some((attempt, Instant::now()));
+        }
+    }
 }
 
 /// By uid; and since when the engine has been away, one clock for all its sessions.

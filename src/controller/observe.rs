@@ -83,6 +83,10 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
     let doubt_since = ctx.memory.doubt(&key.uid, &seen, now);
     let memo = ctx.memory.change(&key.uid, |known| {
         known.unreadable = None;
+        if let (Seen::Running(..), Some(attempt), None) = (&seen, facts.attempt, facts.ready_time())
+        {
+            known.runs(attempt);
+        }
         // Policy Always: the pull that was begun for this attempt is over, and the image is there.
         if image == Image::Present && known.pulling.is_some() && known.pulling == facts.attempt {
             known.memo.pulled = known.pulling.take();

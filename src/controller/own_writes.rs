@@ -21,6 +21,8 @@ const GONE: Duration = Duration::from_secs(15 * 60);
 pub struct OwnWrites {
     replies: Mutex<HashMap<String, Arc<GameSession>>>,
     gone: Mutex<HashMap<String, Instant>>,
+    /// Versions that our writes made and no watch has shown, oldest first, and when they were answered.
+    unseen: Mutex<HashMap<String, Vec<(u64, Instant)>>>,
 }
 
 impl OwnWrites {
@@ -39,6 +41,30 @@ impl OwnWrites {
     /// Remembers a reply (or a live GET); it stands until the cache is as new.
     pub fn remember(&self, uid: &str, reply: Arc<GameSession>) {
         self.lock().insert(uid.to_owned(), reply);
+    }
+
+    /// A write of ours was answered with this; it is unseen until it has [`arrived`](Self::arrived).
+    pub fn answered(&self, uid: &str, reply: &GameSession) {
+        let answer = (version(reply), Instant::now());
+        self.unseen()
+            .entry(uid.to_owned())
+            .or_default()
+            .push(answer);
+    }
+
+    /// The cache holds this version: when each write of ours that it shows was answered, each told once.
+    pub fn arrived(&self, uid: &str, resource_version: &str) -> Vec<Instant> {
+        let mut unseen = self.unseen();
+        let Some(answers) = unseen.get_mut(uid) else {
+            return Vec::new();
+        };
+        let shown = resource_version.parse().unwrap_or(0);
+        let seen = answers.extract_if(.., |(version, _)| *version <= shown);
+        let seen = seen.map(|(_, answered)| answered).collect();
+        if answers.is_empty() {
+            unseen.remove(uid);
+        }
+        seen
     }
 
     /// The newer of our last reply and the cache. The cache is read after the reply, both under one lock:
@@ -84,6 +110,11 @@ impl OwnWrites {
     /// The session is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
+        self.unseen().remove(uid);
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, HashMap<String, Vec<(u64, Instant)>>> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<GameSession>>> {

@@ -113,7 +113,8 @@ impl Sessions {
         let (api, name) = self.api(session);
         let (params, patch) = (PatchParams::default(), Patch::Merge(&body));
         let call = api.patch_status(&name, &params, &patch);
-        let reply = self.counted(self.gate.pass(write, call).await)?;
+        let uid = uid(session);
+        let reply = self.counted(self.gate.pass(uid, write, call).await)?;
         Ok(Some(Arc::new(lean(reply))))
     }
 
@@ -127,7 +128,8 @@ impl Sessions {
         let (api, name) = self.api(session);
         let (params, patch) = (PatchParams::default(), Patch::Merge(&body));
         let call = api.patch(&name, &params, &patch);
-        let passed = self.gate.pass(Write::Finalizer { on }, call).await;
+        let write = Write::Finalizer { on };
+        let passed = self.gate.pass(uid(session), write, call).await;
         match self.counted(passed) {
             Ok(reply) => Ok(Arc::new(lean(reply))),
             // Another uid under this name is told as an invalid change of a field that cannot change.
@@ -149,7 +151,8 @@ impl Sessions {
         };
         let (api, name) = self.api(session);
         let call = api.delete(&name, &params);
-        self.counted(self.gate.pass(Write::DeleteSession, call).await)?;
+        let passed = self.gate.pass(uid(session), Write::DeleteSession, call);
+        self.counted(passed.await)?;
         Ok(())
     }
 
@@ -182,6 +185,10 @@ impl Sessions {
         let api = Api::namespaced(self.client.clone(), &namespace);
         (api, session.name_any())
     }
+}
+
+fn uid(session: &GameSession) -> &str {
+    session.metadata.uid.as_deref().unwrap_or_default()
 }
 
 /// A 404 about one object. One that speaks of a path or a kind alone comes from an API server that does not serve

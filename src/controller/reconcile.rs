@@ -16,6 +16,8 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
+use tracing::field::debug;
+use tracing::{Instrument, Span};
 
 use super::claim::Claim;
 use super::context::Context;
@@ -24,12 +26,14 @@ use super::guard::Guarded;
 use super::observe::{Observed, observe};
 use super::patch::WriteError;
 use super::trace;
-use crate::api::GameSession;
+use super::triggers::SessionRef;
+use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
-use crate::session::plan::{Act, Event, Plan, plan};
+use crate::session::plan::{Act, Event, Next, Plan, Row, plan};
 use crate::session::report;
 use crate::telemetry::metrics::ReasonLabel;
+use crate::telemetry::stages::{self, Stage};
 
 /// Passes of one reconcile: the longest honest way (an interrupted game, gone, with storage to be made)
 /// takes 8; more is a loop.
@@ -87,13 +91,19 @@ pub async fn reconcile(
 ) -> Result<Action, Infallible> {
     let began = Instant::now();
     let key = ObjectRef::from_obj(&*object);
-    ctx.triggers.began(&key);
+    let uid = object.uid().unwrap_or_default();
+    let fired = ctx.triggers.began(&key);
+    if let Some(fired) = fired {
+        ctx.stage_ended(&uid, Stage::Queue, fired);
+    }
     if let Some(later) = not_now(&ctx) {
         return Ok(later);
     }
-    let uid = object.uid().unwrap_or_default();
-    let run = AssertUnwindSafe(run(&ctx, &object, &uid)).catch_unwind();
-    let end = run.await.unwrap_or_else(|panic| {
+    let queued = fired.map(|fired| began.duration_since(fired));
+    let look = stages::look(key.namespace.as_deref(), &key.name, &uid, queued);
+    let run = run(&ctx, &key, &object, &uid).instrument(look);
+    let end = AssertUnwindSafe(run).catch_unwind().await;
+    let end = end.unwrap_or_else(|panic| {
         End::Failed(Failure {
             reason: "panic",
             words: panic_words(&*panic),
@@ -156,20 +166,21 @@ fn not_now(ctx: &Context) -> Option<Action> {
     }
 }
 
-async fn run(ctx: &Context, object: &Guarded<GameSession>, uid: &str) -> End {
-    let key = ObjectRef::from_obj(object);
-    if let Some(Guarded::Unreadable(what)) = ctx.cache.store().get(&key).as_deref() {
+async fn run(ctx: &Context, key: &SessionRef, object: &Guarded<GameSession>, uid: &str) -> End {
+    if let Some(Guarded::Unreadable(what)) = ctx.cache.store().get(key).as_deref() {
         trace::unreadable(ctx, object, uid, &what.error);
         return End::Rest(Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1)));
     }
-    match ctx.own_writes.newest(uid, || ctx.cache.get(&key)) {
+    match ctx.own_writes.newest(uid, || ctx.cache.get(key)) {
         // The object that kube holds may be older than both.
         Some(session) if session.uid().as_deref() == Some(uid) => {
             Reconcile {
                 ctx,
+                key,
                 uid,
                 session,
                 rereads: 0,
+                row: None,
             }
             .run()
             .await
@@ -181,14 +192,25 @@ async fn run(ctx: &Context, object: &Guarded<GameSession>, uid: &str) -> End {
 /// One reconcile on its way.
 struct Reconcile<'a> {
     ctx: &'a Context,
+    key: &'a SessionRef,
     uid: &'a str,
     /// The newest copy: our last reply, a live GET, or the cache.
     session: Arc<GameSession>,
     rereads: usize,
+    /// The row that the last pass met.
+    row: Option<Row>,
 }
 
 impl Reconcile<'_> {
     async fn run(mut self) -> End {
+        let end = self.passes().await;
+        if let Some(row) = self.row {
+            Span::current().record("row", debug(row));
+        }
+        end
+    }
+
+    async fn passes(&mut self) -> End {
         for _ in 0..PASSES {
             match self.pass().await {
                 Ok(Some(wait)) => return End::Rest(wait),
@@ -204,7 +226,10 @@ impl Reconcile<'_> {
 
     /// One pass: at most one write. None: look again at once.
     async fn pass(&mut self) -> Result<Option<Wait>, End> {
-        let o = match observe(self.ctx, &self.session).await {
+        let timed = self.ctx.stage(self.uid, Stage::Observe);
+        let observed = observe(self.ctx, &self.session).await;
+        drop(timed);
+        let o = match observed {
             Observed::Made(o) => *o,
             Observed::Theirs(wait) => return Ok(Some(Wait::For(wait))),
             Observed::Unreadable(words) => {
@@ -213,15 +238,15 @@ impl Reconcile<'_> {
                 return Ok(Some(Wait::For(self.ctx.jitter.around(SLOW_CLOCK, 0.1))));
             }
         };
-        let plan = plan(&o);
+        let (plan, status) = self.decide(&o);
         tracing::debug!(
             session = %self.session.name_any(), uid = self.uid, row = ?plan.row, "planned"
         );
         let done = match &plan.act {
             Act::Nothing => Ok(()),
             Act::Finalizer(on) => self.finalizer(*on).await,
-            Act::Record(facts) => self.record(&o, facts, &plan).await,
-            Act::Effect(effect) => return self.effect(&o, effect, &plan).await,
+            Act::Record(facts) => self.record(&o, facts, &plan, status.as_ref()).await,
+            Act::Effect(effect) => return self.effect(&o, effect, &plan, status).await,
             Act::DeleteSession => match self.ctx.sessions.delete(&self.session).await {
                 // Only marked: its end begins now, on the copy that says so.
                 Ok(()) if !self.session.finalizers().is_empty() => {
@@ -237,8 +262,26 @@ impl Reconcile<'_> {
             Ok(()) => self.publish(&plan.events),
             Err(error) => return self.overtaken(error).await,
         }
-        let recorded = matches!(plan.act, Act::Record(_));
-        self.rest(&o, &plan, recorded).await
+        // What was recorded carried the report.
+        let report = status.filter(|_| !matches!(plan.act, Act::Record(_)));
+        self.rest(&o, &plan, report).await
+    }
+
+    /// The decision, and the status that says it; None where nobody would read one.
+    fn decide(&mut self, o: &Observation) -> (Plan, Option<GameSessionStatus>) {
+        let timed = self.ctx.stage(self.uid, Stage::Plan);
+        let plan = plan(o);
+        let said_of = match &plan.act {
+            Act::Record(facts) => Some(facts.as_ref()),
+            Act::Nothing | Act::Finalizer(_) | Act::Effect(_) => {
+                (plan.next != Next::Now).then_some(&o.facts)
+            }
+            Act::DeleteSession | Act::Confirm => None,
+        };
+        let status = said_of.map(|facts| report::status(o, facts, &plan));
+        timed.met(plan.row);
+        self.row = Some(plan.row);
+        (plan, status)
     }
 
     async fn finalizer(&mut self, on: bool) -> Result<(), WriteError> {
@@ -251,12 +294,13 @@ impl Reconcile<'_> {
         o: &Observation,
         facts: &Facts,
         plan: &Plan,
+        status: Option<&GameSessionStatus>,
     ) -> Result<(), WriteError> {
-        let status = report::status(o, facts, plan);
+        let status = status.expect("the decision to record made the status");
         let write = self
             .ctx
             .sessions
-            .status(&self.session, &status, Write::Record);
+            .status(&self.session, status, Write::Record);
         if let Some(reply) = write.await? {
             trace::recorded(self.ctx, o, facts);
             trace::changed(self.ctx, &self.session, &reply, plan.row);
@@ -271,6 +315,7 @@ impl Reconcile<'_> {
             return Err(WriteError::Gone);
         }
         self.ctx.own_writes.remember(self.uid, reply.clone());
+        trace::answered(self.ctx, self.key, self.uid, &reply);
         self.session = reply;
         Ok(())
     }

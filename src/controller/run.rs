@@ -90,6 +90,7 @@ impl Setup {
         let gate = Arc::new(Gate::new(
             claim.clone(),
             metrics.clone(),
+            clock.clone(),
             self.stops.clone(),
         ));
         let leases = Arc::new(Leases::new(

@@ -19,7 +19,12 @@ use super::scrape::scrape;
 use crate::api::RuntimeKind;
 use crate::clock::Clock;
 use crate::config::Config;
+#[cfg(feature = "simulate")]
+use crate::config::simulation::Simulation;
+use crate::runtime::Runtime;
 use crate::runtime::docker::{DockerConfig, DockerRuntime};
+#[cfg(feature = "simulate")]
+use crate::runtime::simulated::{SimulatedConfig, SimulatedRuntime};
 use crate::session::observation::Owner;
 use crate::telemetry::admin::{self, Admin};
 use crate::telemetry::health::Health;
@@ -68,7 +73,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
         let clock = Clock::system();
         let setup = Setup {
             client,
-            runtime: DockerRuntime::new(docker(&config, owner.clone(), clock.clone())),
+            runtime: runtime(&config, &owner, &clock)?,
             kind: RuntimeKind::Docker,
             owner,
             provision_deadline: config.provision_deadline,
@@ -93,15 +98,43 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     Ok(())
 }
 
-fn docker(config: &Config, owner: Owner, clock: Clock) -> DockerConfig {
+/// Where containers run: Docker, or what stands in for it.
+fn runtime(config: &Config, owner: &Owner, clock: &Clock) -> anyhow::Result<Arc<dyn Runtime>> {
+    #[cfg(feature = "simulate")]
+    if let Some(simulation) = &config.simulation {
+        return simulated(config, simulation, owner, clock);
+    }
+    Ok(DockerRuntime::new(docker(config, owner, clock)))
+}
+
+#[cfg(feature = "simulate")]
+fn simulated(
+    config: &Config,
+    simulation: &Simulation,
+    owner: &Owner,
+    clock: &Clock,
+) -> anyhow::Result<Arc<dyn Runtime>> {
+    let file = simulation.file.display();
+    tracing::warn!(%file, "SIMULATED: nothing real runs, this file stands in for the engine");
+    let runtime = SimulatedRuntime::open(SimulatedConfig {
+        file: simulation.file.clone(),
+        ready_after: simulation.ready_after,
+        owner: owner.clone(),
+        advertise_address: config.advertise_address.clone(),
+        clock: clock.clone(),
+    });
+    Ok(runtime.with_context(|| format!("--simulate: {file}"))?)
+}
+
+fn docker(config: &Config, owner: &Owner, clock: &Clock) -> DockerConfig {
     DockerConfig {
         host: config.docker_host.clone(),
-        owner,
+        owner: owner.clone(),
         bind_address: config.bind_address,
         advertise_address: config.advertise_address.clone(),
         port_range: config.port_range.clone(),
         credentials: config.docker_config.clone(),
-        clock,
+        clock: clock.clone(),
     }
 }
 

@@ -201,7 +201,8 @@ impl Sweep {
         };
         for effect in &steps {
             let call = self.runtime.act(&key, engine, effect);
-            let passed = self.ctx.gate.pass(Write::Sweep(engine), call).await;
+            let write = Write::Sweep(engine);
+            let passed = self.ctx.gate.pass(&thing.uid, write, call).await;
             if let Err(error) = &passed {
                 let why = match error {
                     Stopped::NotLeading | Stopped::NoAnswer => error.to_string(),

@@ -5,12 +5,14 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::guard::Guarded;
+use super::triggers::SessionRef;
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
 use crate::session::plan::{Event, Row};
 use crate::session::reason::Reason;
 use crate::telemetry::metrics::ReasonLabel;
+use crate::telemetry::stages::Stage;
 
 /// Logs the change from one status to the next, if a person would see one.
 pub fn changed(ctx: &Context, before: &GameSession, after: &GameSession, row: Row) {
@@ -51,14 +53,44 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
         ctx.memory.change(uid, |known| known.attempt_at = begun);
     }
     if o.facts.ready_time().is_none() && after.ready_time().is_some() {
-        let known = ctx.memory.of(uid).attempt_at;
-        if let Some((attempt, at)) = known
+        let known = ctx.memory.of(uid);
+        if let Some((attempt, at)) = known.attempt_at
             && after.attempt == Some(attempt)
         {
             ctx.metrics
                 .start_to_ready
                 .observe(at.elapsed().as_secs_f64());
         }
+        if let Some((attempt, started)) = known.started
+            && after.attempt == Some(attempt)
+        {
+            ctx.stage_ended(uid, Stage::Ready, started);
+        }
+    }
+}
+
+/// A write of ours was answered with this, which the watch may have shown already.
+pub fn answered(ctx: &Context, key: &SessionRef, uid: &str, reply: &GameSession) {
+    ctx.own_writes.answered(uid, reply);
+    // Read after it is waited for: what comes later finds it waiting.
+    let cached = ctx.cache.get(key);
+    if let Some(cached) = cached.filter(|cached| cached.metadata.uid.as_deref() == Some(uid)) {
+        arrived(
+            ctx,
+            uid,
+            cached
+                .metadata
+                .resource_version
+                .as_deref()
+                .unwrap_or_default(),
+        );
+    }
+}
+
+/// The cache holds this version of the session, and with it all that we wrote before.
+pub fn arrived(ctx: &Context, uid: &str, version: &str) {
+    for answered in ctx.own_writes.arrived(uid, version) {
+        ctx.stage_ended(uid, Stage::Watch, answered);
     }
 }
 

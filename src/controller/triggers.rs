@@ -3,13 +3,14 @@
 //! Closed while nothing may be decided (caches cold, no claim): names are kept, none is given out.
 //! Never blocks beyond a short lock.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use kube::runtime::reflector::ObjectRef;
+use tokio::time::Instant;
 
 use super::guard::Guarded;
 use crate::api::GameSession;
@@ -24,8 +25,8 @@ pub struct Triggers(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     order: VecDeque<SessionRef>,
-    /// Fired and not yet looked at.
-    waiting: HashSet<SessionRef>,
+    /// Fired and not yet looked at, and since when.
+    waiting: HashMap<SessionRef, Instant>,
     queued: HashSet<SessionRef>,
     open: bool,
     waker: Option<Waker>,
@@ -36,7 +37,8 @@ impl Triggers {
     pub fn fire(&self, session: SessionRef) {
         let waker = {
             let mut state = self.lock();
-            state.waiting.insert(session.clone());
+            let since = state.waiting.entry(session.clone());
+            since.or_insert_with(Instant::now);
             if !state.queued.insert(session.clone()) {
                 return;
             }
@@ -48,10 +50,14 @@ impl Triggers {
         }
     }
 
-    /// Begins to give names out, the kept ones first.
+    /// Begins to give names out, the kept ones first. They wait since now: nobody was to look before.
     pub fn open(&self) {
         let waker = {
             let mut state = self.lock();
+            if !state.open {
+                let now = Instant::now();
+                state.waiting.values_mut().for_each(|since| *since = now);
+            }
             state.open = true;
             state.waker.take()
         };
@@ -65,8 +71,14 @@ impl Triggers {
         self.lock().open = false;
     }
 
-    /// A look at this session begins: what was fired before is answered by it.
-    pub fn began(&self, session: &SessionRef) {
+    /// A look at this session begins: what was fired before is answered by it. Since when it waited, if
+    /// anything was fired.
+    pub fn began(&self, session: &SessionRef) -> Option<Instant> {
+        self.lock().waiting.remove(session)
+    }
+
+    /// The session is gone: no look at it will begin.
+    pub fn forget(&self, session: &SessionRef) {
         self.lock().waiting.remove(session);
     }
 
@@ -105,6 +117,8 @@ impl Stream for Given {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::{FutureExt, StreamExt};
 
     use super::*;
@@ -159,5 +173,39 @@ mod tests {
         assert_eq!(triggers.depth(), 2);
         triggers.began(&session("a"));
         assert_eq!(triggers.depth(), 1);
+        triggers.forget(&session("b"));
+        assert_eq!(triggers.depth(), 0, "nobody will look at what is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_waits_since_the_first_trigger_that_no_look_answered() {
+        let triggers = Triggers::default();
+        triggers.open();
+        let waited = || triggers.began(&session("a")).map(|since| since.elapsed());
+        triggers.fire(session("a"));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        triggers.fire(session("a"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(waited(), Some(Duration::from_secs(3)));
+        assert_eq!(
+            waited(),
+            None,
+            "a look that nothing fired waited for nothing"
+        );
+        triggers.fire(session("a"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(waited(), Some(Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_kept_while_closed_waits_since_the_opening() {
+        let triggers = Triggers::default();
+        triggers.fire(session("a"));
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        triggers.open();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        triggers.open();
+        let waited = triggers.began(&session("a")).map(|since| since.elapsed());
+        assert_eq!(waited, Some(Duration::from_secs(1)));
     }
 }

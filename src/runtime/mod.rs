@@ -4,6 +4,8 @@
 //! game. Hints say "look again" and may be lost, doubled or late.
 
 pub mod docker;
+#[cfg(feature = "simulate")]
+pub mod simulated;
 
 use std::sync::Arc;
 

@@ -1,12 +1,22 @@
 //! Logs to standard error: text or JSON, with a level that can be changed while running.
+//!
+//! Spans are for a collector alone: a line says itself which session it is about. Each output has its own
+//! filter, so that the level of the logs hides nothing from the others.
 
 use std::io::IsTerminal;
 
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+use super::stages::TARGET;
 use crate::config::LogFormat;
+
+/// Where log lines or spans go, with a filter of its own.
+pub type Output = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Changes the level of a running process.
 #[derive(Clone, Debug)]
@@ -38,24 +48,39 @@ impl LogLevel {
     }
 }
 
-/// Sets up logging for the whole process, once.
-pub fn start(format: LogFormat, level: &str) -> Result<LogLevel, LogError> {
+/// Sets up logging for the whole process, once; `spans` is where spans go.
+pub fn start(format: LogFormat, level: &str, spans: Option<Output>) -> Result<LogLevel, LogError> {
+    let (lines, level) = lines(format, level, std::io::stderr)?;
+    let outputs: Vec<Output> = std::iter::once(lines).chain(spans).collect();
+    let done = tracing_subscriber::registry().with(outputs).try_init();
+    done.map_err(|_| LogError::Twice)?;
+    Ok(level)
+}
+
+/// Log lines to this writer.
+pub(crate) fn lines<W>(
+    format: LogFormat,
+    level: &str,
+    writer: W,
+) -> Result<(Output, LogLevel), LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let (filter, handle) = reload::Layer::new(filter(level)?);
-    let (text, json) = match format {
+    let no_stages = filter_fn(|what| !(what.is_span() && what.target() == TARGET));
+    let filter = filter.and(no_stages.with_max_level_hint(LevelFilter::TRACE));
+    let lines = match format {
         LogFormat::Text => {
             let ansi = std::io::stderr().is_terminal();
-            let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
-            (Some(layer), None)
+            let layer = fmt::layer().with_writer(writer).with_ansi(ansi);
+            layer.with_filter(filter).boxed()
         }
         LogFormat::Json => {
-            let layer = fmt::layer().with_writer(std::io::stderr).json();
-            (None, Some(layer.flatten_event(true)))
+            let layer = fmt::layer().with_writer(writer).json();
+            layer.flatten_event(true).with_filter(filter).boxed()
         }
     };
-    let registry = tracing_subscriber::registry().with(filter);
-    let done = registry.with(text).with(json).try_init();
-    done.map_err(|_| LogError::Twice)?;
-    Ok(LogLevel(handle))
+    Ok((lines, LogLevel(handle)))
 }
 
 /// Parses a level strictly: a typing error must not turn logs off. A bare word must be a level, since the

@@ -1,4 +1,5 @@
 //! Every metric, prefix `dillinger_`, base units, never a session or a user in a label.
+//! Never blocks beyond a short lock.
 
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::stages::Stages;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabel {
@@ -54,10 +57,10 @@ pub struct Metrics {
     pub unreadable: Gauge,
     pub start_to_ready: Histogram,
     pub finishes: Family<ReasonLabel, Counter>,
-    runtime_calls: Family<CallLabel, Histogram, fn() -> Histogram>,
-    runtime_errors: Family<FailureLabel, Counter>,
-    api_calls: Family<CallLabel, Histogram, fn() -> Histogram>,
-    api_errors: Family<FailureLabel, Counter>,
+    /// Where the time of sessions goes.
+    pub stages: Stages,
+    runtime_calls: Calls,
+    api_calls: Calls,
     pub conflicts: Counter,
     pub refused: Family<CallLabel, Counter>,
     pub watch_age: Family<KindLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -78,6 +81,65 @@ fn call_buckets() -> Histogram {
     Histogram::new(buckets.take(16))
 }
 
+/// Calls to a runtime; one under another name is counted too.
+const RUNTIME_CALLS: [&str; 9] = [
+    "pull",
+    "create_storage",
+    "create",
+    "start",
+    "stop",
+    "kill",
+    "remove",
+    "remove_storage",
+    "sweep",
+];
+/// Calls to the API server; one under another name is counted too.
+const API_CALLS: [&str; 7] = [
+    "finalizer",
+    "record",
+    "report",
+    "delete_session",
+    "get",
+    "sweep_get",
+    "event",
+];
+
+/// Calls by name, and how they failed.
+#[derive(Debug)]
+struct Calls {
+    times: Family<CallLabel, Histogram, fn() -> Histogram>,
+    errors: Family<FailureLabel, Counter>,
+    /// Those that every session makes, found without a lock and without a hash.
+    known: Vec<(&'static str, Histogram)>,
+}
+
+impl Calls {
+    fn new(names: &[&'static str]) -> Self {
+        let times = Family::new_with_constructor(call_buckets as fn() -> Histogram);
+        let resolved = |&call| (call, times.get_or_create_owned(&CallLabel { call }));
+        Calls {
+            known: names.iter().map(resolved).collect(),
+            errors: Family::default(),
+            times,
+        }
+    }
+
+    fn ended(&self, call: &'static str, took: Duration, failed: Option<&'static str>) {
+        let took = took.as_secs_f64();
+        match self.known.iter().find(|(name, _)| *name == call) {
+            Some((_, times)) => times.observe(took),
+            None => self
+                .times
+                .get_or_create_owned(&CallLabel { call })
+                .observe(took),
+        }
+        if let Some(reason) = failed {
+            let label = FailureLabel { call, reason };
+            self.errors.get_or_create_owned(&label).inc();
+        }
+    }
+}
+
 /// From 10 ms to 10 minutes.
 const TO_READY: [f64; 15] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
@@ -96,10 +158,9 @@ impl Metrics {
             unreadable: Gauge::default(),
             start_to_ready: Histogram::new(TO_READY),
             finishes: Family::default(),
-            runtime_calls: Family::new_with_constructor(call_buckets),
-            runtime_errors: Family::default(),
-            api_calls: Family::new_with_constructor(call_buckets),
-            api_errors: Family::default(),
+            stages: Stages::new(),
+            runtime_calls: Calls::new(&RUNTIME_CALLS),
+            api_calls: Calls::new(&API_CALLS),
             conflicts: Counter::default(),
             refused: Family::default(),
             watch_age: Family::default(),
@@ -128,10 +189,11 @@ impl Metrics {
         r.register("unreadable_sessions", "Sessions whose spec or status this version cannot read", self.unreadable.clone());
         r.register_with_unit("start_to_ready", "From the record of an attempt to the record that it is ready", Unit::Seconds, self.start_to_ready.clone());
         r.register("finishes", "Sessions that finished, by reason", self.finishes.clone());
-        r.register_with_unit("runtime_call_duration", "Calls to a runtime", Unit::Seconds, self.runtime_calls.clone());
-        r.register("runtime_call_errors", "Calls to a runtime that failed", self.runtime_errors.clone());
-        r.register_with_unit("api_call_duration", "Calls to the API server", Unit::Seconds, self.api_calls.clone());
-        r.register("api_call_errors", "Calls to the API server that failed, conflicts included", self.api_errors.clone());
+        r.register_with_unit("stage", "Where the time of sessions goes, by stage", Unit::Seconds, self.stages.family());
+        r.register_with_unit("runtime_call_duration", "Calls to a runtime", Unit::Seconds, self.runtime_calls.times.clone());
+        r.register("runtime_call_errors", "Calls to a runtime that failed", self.runtime_calls.errors.clone());
+        r.register_with_unit("api_call_duration", "Calls to the API server", Unit::Seconds, self.api_calls.times.clone());
+        r.register("api_call_errors", "Calls to the API server that failed, conflicts included", self.api_calls.errors.clone());
         r.register("api_conflicts", "Writes that another writer overtook", self.conflicts.clone());
         r.register("gate_refused", "Writes that were not sent, for want of the claim", self.refused.clone());
         r.register_with_unit("watch_age", "Time since the API server last answered a watch", Unit::Seconds, self.watch_age.clone());
@@ -150,22 +212,12 @@ impl Metrics {
 
     /// One call to a runtime.
     pub fn runtime_call(&self, call: &'static str, took: Duration, failed: Option<&'static str>) {
-        let times = self.runtime_calls.get_or_create_owned(&CallLabel { call });
-        times.observe(took.as_secs_f64());
-        if let Some(reason) = failed {
-            let label = FailureLabel { call, reason };
-            self.runtime_errors.get_or_create_owned(&label).inc();
-        }
+        self.runtime_calls.ended(call, took, failed);
     }
 
     /// One call to the API server.
     pub fn api_call(&self, call: &'static str, took: Duration, failed: Option<&'static str>) {
-        let times = self.api_calls.get_or_create_owned(&CallLabel { call });
-        times.observe(took.as_secs_f64());
-        if let Some(reason) = failed {
-            let label = FailureLabel { call, reason };
-            self.api_errors.get_or_create_owned(&label).inc();
-        }
+        self.api_calls.ended(call, took, failed);
     }
 
     /// How many calls to the API server went out under this name.
@@ -214,6 +266,7 @@ mod tests {
             "dillinger_api_call_duration_seconds_count{call=\"record\"} 1",
             "dillinger_api_call_errors_total{call=\"record\",reason=\"conflict\"} 1",
             "dillinger_runtime_call_duration_seconds_count{call=\"start\"} 1",
+            "dillinger_stage_seconds_count{stage=\"remove_storage\"} 0",
             "dillinger_build_info{version=",
         ] {
             assert!(text.contains(wanted), "{wanted} in\n{text}");

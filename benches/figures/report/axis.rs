@@ -49,6 +49,16 @@ impl Axis {
     }
 }
 
+/// A mark in words: as many digits as it has.
+pub fn mark(value: f64) -> String {
+    if value.abs() >= 1.0 && value.fract() == 0.0 {
+        return words::number(value);
+    }
+    let digits = format!("{value:.6}");
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    digits.replace('-', "−")
+}
+
 fn linear_marks(least: f64, most: f64) -> Vec<f64> {
     let extent = if most > least { most - least } else { 1.0 };
     let rough = extent / MARKS;
@@ -102,6 +112,6 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        words::number(*value)
+        mark(*value)
     }
 }

@@ -86,7 +86,7 @@ impl Machine {
             cpu: cpu_model(&text(CPUINFO)?).unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: cores.get(),
             memory_mib: memory,
-            kernel: output(&mut Command::new("uname").arg("-sr"))?,
+            kernel: output(Command::new("uname").arg("-sr"))?,
             distribution: distribution(&text(OS_RELEASE)?).unwrap_or_default(),
             hardware_counters: counts_hardware(Path::new("/sys/bus/event_source/devices")),
             components,

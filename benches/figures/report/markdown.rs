@@ -110,6 +110,7 @@ fn change(figure: &Figure, comparison: &Comparison) -> String {
     } = change;
     let amount = words::change(before.median, after.median);
     match verdict {
+        Verdict::Noise if before.median == after.median => amount,
         Verdict::Noise => format!("{amount} (noise)"),
         Verdict::Better => format!("{amount} **better**"),
         Verdict::Worse => format!("{amount} **worse**"),

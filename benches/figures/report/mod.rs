@@ -20,12 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::figure::Figure;
 
 pub use agreement::agreement;
-pub use compare::Comparison;
 pub use json::{read, save_baseline};
 pub use machine::{Components, Machine};
 pub use series::{Line, Series};
 
-use compare::compare;
+use compare::{Comparison, Verdict, compare};
 use markdown::markdown;
 use plot::draw;
 
@@ -50,8 +49,8 @@ pub struct Summary {
     pub text: String,
     /// Ids of the figures that miss their budget.
     pub missed: Vec<String>,
-    /// None: there was no baseline.
-    pub comparison: Option<Comparison>,
+    /// Ids of the figures that moved to the worse since the baseline.
+    pub worse: Vec<String>,
 }
 
 /// Why there is no report, or only a part of one.
@@ -140,7 +139,7 @@ pub fn write(
     Ok(Summary {
         text,
         missed: missed(&results),
-        comparison,
+        worse: comparison.as_ref().map(worse).unwrap_or_default(),
     })
 }
 
@@ -148,6 +147,12 @@ fn missed(results: &Results) -> Vec<String> {
     let misses = |figure: &&Figure| figure.kept() == Some(false);
     let missed = results.figures.iter().filter(misses);
     missed.map(|figure| figure.id.clone()).collect()
+}
+
+fn worse(comparison: &Comparison) -> Vec<String> {
+    let changes = comparison.changes.iter();
+    let worse = changes.filter(|change| change.verdict == Verdict::Worse);
+    worse.map(|change| change.id.clone()).collect()
 }
 
 fn save(path: &Path, text: &str) -> Result<(), ReportError> {

@@ -11,8 +11,8 @@ use plotters::series::LineSeries;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, TextStyle, WHITE};
 
-use super::axis::Axis;
-use super::{Line, ReportError, Series, words};
+use super::axis::{Axis, mark};
+use super::{Line, ReportError, Series};
 
 const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 560;
@@ -74,7 +74,7 @@ fn draw_into(svg: &mut String, series: &Series) -> Result<(), String> {
     title
         .draw(&Text::new(
             series.title.as_str(),
-            (MARGIN as i32, MARGIN as i32),
+            (MARGIN as i32, MARGIN as i32 + 8),
             heading,
         ))
         .map_err(reason)?;
@@ -88,10 +88,7 @@ fn draw_lines(area: &Area<'_>, series: &Series) -> Result<(), String> {
     let points = series.lines.iter().flat_map(|line| &line.points);
     let x_axis = Axis::around(points.clone().map(|(x, _)| *x), series.log_x);
     let y_axis = Axis::around(points.map(|(_, y)| *y), series.log_y);
-    let marks = y_axis
-        .marks()
-        .iter()
-        .map(|mark| letters(&words::number(*mark)));
+    let marks = y_axis.marks().iter().map(|value| letters(&mark(*value)));
     let widest = marks.max().unwrap_or(0);
     let (x_marks, y_marks) = (x_axis.marks().len(), y_axis.marks().len());
 

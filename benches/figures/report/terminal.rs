@@ -25,20 +25,23 @@ pub fn text(results: &Results, comparison: Option<&Comparison>, baseline: Option
     text
 }
 
+/// Budgets that are missed, and those of which nothing is known.
 fn missed(results: &Results, comparison: Option<&Comparison>) -> String {
     let mut text = String::new();
-    for figure in &results.figures {
-        let (Some(false), Some(spread)) = (figure.kept(), figure.spread()) else {
+    for figure in results.figures.iter().filter(|f| f.budget.is_some()) {
+        let id = &figure.id;
+        let budget = words::budget(figure);
+        let Some(spread) = figure.spread() else {
+            text.push_str(&format!("  not run: {id}, budget {budget}\n"));
             continue;
         };
-        let new = comparison.is_some_and(|c| c.newly_missed.contains(&figure.id));
+        if figure.kept() == Some(true) {
+            continue;
+        }
+        let new = comparison.is_some_and(|c| c.newly_missed.contains(id));
         let word = if new { "newly missed" } else { "missed" };
         let median = words::amount(spread.median, figure.unit);
-        let budget = words::budget(figure);
-        text.push_str(&format!(
-            "  {word}: {}: {median}, budget {budget}\n",
-            figure.id
-        ));
+        text.push_str(&format!("  {word}: {id}: {median}, budget {budget}\n"));
     }
     if text.is_empty() {
         return "Every budget is kept.\n\n".to_owned();
@@ -49,6 +52,9 @@ fn missed(results: &Results, comparison: Option<&Comparison>) -> String {
 /// Each figure whose median moved beyond what the spreads explain, and what else is not as it was.
 pub fn moved(results: &Results, comparison: &Comparison) -> String {
     let mut text = format!("  against the baseline of {}\n", comparison.before);
+    text.push_str(
+        "  moved: medians further apart than both spreads together, and by more than 5 %\n",
+    );
     for caveat in &comparison.caveats {
         text.push_str(&format!("  note: {caveat}\n"));
     }

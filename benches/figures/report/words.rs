@@ -4,20 +4,37 @@ use crate::figure::{Budget, Figure, Spread, Unit};
 
 /// Three digits that matter; whole numbers stay whole, thousands are set off.
 pub fn number(value: f64) -> String {
-    let size = value.abs();
-    if size < 1e-9 {
-        return "0".to_owned();
-    }
-    let whole = (value - value.round()).abs() < 1e-9;
+    rounded(value, decimals(&[value]))
+}
+
+/// The same for numbers that stand beside each other, all with the decimals that the largest deserves.
+pub fn numbers(values: &[f64]) -> String {
+    let decimals = decimals(values);
+    let words = values.iter().map(|value| rounded(*value, decimals));
+    words.collect::<Vec<_>>().join(" / ")
+}
+
+fn decimals(values: &[f64]) -> usize {
+    let whole = values.iter().all(|v| (v - v.round()).abs() < 1e-9);
+    let size = values
+        .iter()
+        .fold(0.0_f64, |most, value| most.max(value.abs()));
     if whole || size >= 99.95 {
-        return thousands(value.round());
+        0
+    } else if size >= 9.995 {
+        1
+    } else {
+        // Below ten, one decimal more for each digit that the number starts later.
+        2 + (-size.log10().floor()).max(0.0) as usize
     }
-    if size >= 9.995 {
-        return format!("{value:.1}");
+}
+
+fn rounded(value: f64, decimals: usize) -> String {
+    if decimals == 0 {
+        thousands(value.round())
+    } else {
+        format!("{value:.decimals$}").replace('-', "−")
     }
-    // Below ten, one decimal more for each digit that the number starts later.
-    let later = (-size.log10().floor()).max(0.0) as usize;
-    format!("{value:.*}", 2 + later)
 }
 
 fn thousands(value: f64) -> String {
@@ -43,8 +60,7 @@ pub fn amount(value: f64, unit: Unit) -> String {
 /// The runs of a figure.
 pub fn spread(spread: Spread, unit: Unit) -> String {
     let Spread { min, median, max } = spread;
-    let numbers = [min, median, max].map(number).join(" / ");
-    with_unit(&numbers, unit)
+    with_unit(&numbers(&[min, median, max]), unit)
 }
 
 fn with_unit(numbers: &str, unit: Unit) -> String {

@@ -1,14 +1,16 @@
 //! What a run on the simulated runtime lies in: a fresh namespace with a Game, a journal, a controller that leads, an
-//! observer. Nothing of an earlier run is in it.
+//! observer. Nothing of an earlier run is in it. Waits are bounded, and a failed one tells what the controller said.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::Bench;
-use crate::controller::{Controller, Options};
-use crate::load::{self, LIMIT, Load, Maker, Posted};
+use crate::controller::{Controller, Metrics, Options};
+use crate::load::{self, LIMIT, Load, Maker, Posted, Times, milliseconds};
+use crate::procfs::Cpu;
 use crate::watch::Observer;
+use crate::world::{ControlPlane, World};
 
 pub struct Bed {
     pub namespace: String,
@@ -17,6 +19,29 @@ pub struct Bed {
     pub observer: Observer,
     load: Load,
     names: Vec<String>,
+}
+
+/// A load with all its sessions Ready, and what it took.
+pub struct Watched {
+    pub posted: Vec<Posted>,
+    pub times: Times,
+    /// From the first POST until the last Ready.
+    pub lasted: Duration,
+    pub spent: Spent,
+}
+
+/// CPU, in milliseconds a session.
+pub struct Spent {
+    pub controller: f64,
+    pub apiserver: f64,
+    pub etcd: f64,
+}
+
+impl Watched {
+    /// Sessions that became Ready a second.
+    pub fn rate(&self) -> f64 {
+        self.posted.len() as f64 / self.lasted.as_secs_f64()
+    }
 }
 
 impl Bed {
@@ -54,32 +79,100 @@ impl Bed {
         }
     }
 
+    /// Some sessions before those that are measured: the first of a process pay for its connections.
+    pub async fn warm_up(&mut self, bench: &Bench, maker: Maker) -> anyhow::Result<()> {
+        let load = self.load(maker, "warm");
+        self.burst(bench, &load, 16).await?;
+        bench.world.settle().await
+    }
+
     /// A paced load, from its first arrival until all are Ready.
     pub async fn paced(
         &mut self,
+        bench: &Bench,
         load: &Load,
         rate: f64,
         lasts: Duration,
         seed: u64,
-    ) -> anyhow::Result<Vec<Posted>> {
+    ) -> anyhow::Result<Watched> {
+        let meter = Meter::read(&self.controller, &bench.world)?;
         let posted = load.paced(rate, lasts, seed).await?;
-        self.all_ready(posted).await
+        self.all_ready(bench, meter, posted).await
     }
 
     /// A burst, from its first request until all are Ready.
-    pub async fn burst(&mut self, load: &Load, count: usize) -> anyhow::Result<Vec<Posted>> {
+    pub async fn burst(
+        &mut self,
+        bench: &Bench,
+        load: &Load,
+        count: usize,
+    ) -> anyhow::Result<Watched> {
+        let meter = Meter::read(&self.controller, &bench.world)?;
         let posted = load.burst(count).await?;
-        self.all_ready(posted).await
+        self.all_ready(bench, meter, posted).await
     }
 
-    async fn all_ready(&mut self, posted: Vec<Posted>) -> anyhow::Result<Vec<Posted>> {
+    async fn all_ready(
+        &mut self,
+        bench: &Bench,
+        meter: Meter,
+        posted: Vec<Posted>,
+    ) -> anyhow::Result<Watched> {
         self.names.extend(posted.iter().map(|p| p.name.clone()));
         let waited = self.observer.until_ready(self.names.len(), LIMIT).await;
         self.hold(waited)?;
-        Ok(posted)
+        let spent = meter.spent(&self.controller, &bench.world, posted.len())?;
+        let times = Times::of(&posted, &self.observer)?;
+        let first = posted
+            .iter()
+            .map(|p| p.sent)
+            .min()
+            .context("nothing was posted")?;
+        let ready = posted
+            .iter()
+            .filter_map(|p| self.observer.seen(&p.name)?.ready);
+        let last = ready.max().context("nothing was ready")?;
+        Ok(Watched {
+            times,
+            lasted: last - first,
+            spent,
+            posted,
+        })
     }
 
-    /// Deletes every session and waits until all are gone. Measured by nobody, unless they look.
+    /// What the controller counts.
+    pub async fn metrics(&mut self) -> anyhow::Result<Metrics> {
+        self.controller.alive()?;
+        self.controller
+            .metrics()
+            .await
+            .with_context(|| self.controller.report("no /metrics"))
+    }
+
+    /// Waits until the controller has looked at every session since its start; when that was seen.
+    pub async fn until_looked_at(&mut self) -> anyhow::Result<Instant> {
+        let count = self.sessions() as f64;
+        let all = async |controller: &Controller| {
+            controller.metrics().await.is_some_and(|m| {
+                m.sum("dillinger_reconcile_total") >= count && m.sum("dillinger_queue_depth") == 0.0
+            })
+        };
+        self.controller
+            .until("every session was looked at", all)
+            .await
+    }
+
+    /// A session that was posted by itself belongs to this bed.
+    pub fn adopt(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Deletes every session and waits until all are gone.
     pub async fn empty(&mut self) -> anyhow::Result<()> {
         self.load.delete(std::mem::take(&mut self.names)).await?;
         let waited = self.observer.until_none(LIMIT).await;
@@ -96,8 +189,39 @@ impl Bed {
     /// A failed wait tells what the controller said.
     pub fn hold<T>(&mut self, waited: anyhow::Result<T>) -> anyhow::Result<T> {
         self.controller.alive()?;
-        waited.with_context(|| self.controller.report("waited in vain"))
+        waited.map_err(|error| self.controller.report(&format!("{error:#}")))
     }
 }
 
 const GAME: &str = "arena";
+
+/// CPU of all who work for a session, at one moment.
+struct Meter {
+    controller: Cpu,
+    plane: ControlPlane,
+}
+
+impl Meter {
+    fn read(controller: &Controller, world: &World) -> anyhow::Result<Meter> {
+        Ok(Meter {
+            controller: controller.cpu()?,
+            plane: world.control_plane()?,
+        })
+    }
+
+    fn spent(
+        &self,
+        controller: &Controller,
+        world: &World,
+        sessions: usize,
+    ) -> anyhow::Result<Spent> {
+        let now = Meter::read(controller, world)?;
+        let plane = now.plane.since(&self.plane);
+        let each = |used: Duration| milliseconds(used) / sessions as f64;
+        Ok(Spent {
+            controller: each(now.controller.since(&self.controller)),
+            apiserver: each(plane.apiserver),
+            etcd: each(plane.etcd),
+        })
+    }
+}

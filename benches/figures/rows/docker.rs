@@ -29,13 +29,13 @@ use crate::controller::Controller;
 use crate::figure::{Figure, Unit};
 use crate::load::at_share;
 use crate::record::Record;
+use crate::report::{Line, Series};
 
 /// What stands below the line of each ratio here.
 const OVER: &str = "the bare engine's create and start of the same body, alternated";
 
-/// Under the plot of the stages.
-const STAGES_AXIS: &str = "1 API ack, 2 delivery, 3 queue, 4 observe, 5 plan, 6 finalizer, 7 record, 8 create, \
-     9 start, 10 between, 11 game ready, 12 last record, 13 client";
+/// Seconds between two looks at a controller's metrics.
+const ASKED: f64 = 0.02;
 
 pub fn rows() -> Vec<Row> {
     let row = |ids, seconds, run| Row {
@@ -247,25 +247,47 @@ async fn stages(run: Run<'_>) -> Result<()> {
             let id = format!("docker.stages.{name}.{word}");
             Figure::new(&id, &format!("{title}, {word}"), Unit::Milliseconds)
         };
+        let mut points = Vec::new();
         for (place, (name, title)) in PARTS.into_iter().enumerate() {
             let values: Vec<f64> = splits.iter().map(|split| split.0[place]).collect();
             let value = at_share(&values, share)?;
             record.add(figure(name, title), value);
-            // A plot has one set of points.
-            if run.bench.run.get() == 0 {
-                let axes = (STAGES_AXIS, "ms");
-                let id = format!("docker.stages.{word}");
-                let title = format!("One cold Docker session by stage, {word}");
-                record.point(&id, &title, axes, ((place + 1) as f64, value));
-            }
+            points.extend(bar(place, value));
         }
         let note = format!(
             "{sessions} sessions a run, one after another. The parts of each add up to its whole; their percentiles need not."
         );
+        let name = format!("{word} of {sessions} sessions");
+        record.draw(plot(), Line { name, points });
         let whole = figure("whole", "Cold session by stage: POST → Ready");
         record.add(whole.note(&note), at_share(&totals, share)?);
     }
     Ok(())
+}
+
+/// The plot of the stages: a bar each.
+fn plot() -> Series {
+    let names: Vec<String> = PARTS
+        .into_iter()
+        .enumerate()
+        .map(|(place, (name, _))| format!("{} {name}", place + 1))
+        .collect();
+    Series {
+        id: "docker.stages".to_owned(),
+        title: "One cold Docker session, POST to Ready, by stage".to_owned(),
+        x_label: names.join(", "),
+        y_label: "ms".to_owned(),
+        log_x: false,
+        log_y: false,
+        lines: Vec::new(),
+    }
+}
+
+/// The outline of a bar over the number of its stage.
+fn bar(place: usize, height: f64) -> [(f64, f64); 4] {
+    let middle = (place + 1) as f64;
+    let (left, right) = (middle - 0.4, middle + 0.4);
+    [(left, 0.0), (left, height), (right, height), (right, 0.0)]
 }
 
 async fn adoption(run: Run<'_>) -> Result<()> {
@@ -289,11 +311,12 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
     };
     record.add(
         figure("looked", "new process → all looked at", Unit::Seconds)
-            .note("After kill -9: the old process's claim must run out first."),
+            .note("After kill -9: the old process's claim must run out first.")
+            .resolution(ASKED),
         adoption.looked.as_secs_f64(),
     );
     record.add(
-        figure("after_lead", "leads → all looked at", Unit::Seconds),
+        figure("after_lead", "leads → all looked at", Unit::Seconds).resolution(ASKED),
         adoption.after_lead.as_secs_f64(),
     );
     let calls: usize = adoption.calls.values().sum();

@@ -1,11 +1,16 @@
 //! The rows of the report: what each measures, in which world, how long a run takes, and the loop over all of them.
 //!
-//! A row that fails loses its figures and is named at the end; the others go on.
+//! A row that fails loses its figures of that run and is named at the end; the others go on.
 
 mod bed;
+mod burst;
 mod docker;
+mod failover;
 mod floor;
+mod growth;
+mod pool;
 mod ready;
+mod writes;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,6 +18,8 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 
 use super::record::Record;
+use super::report::Machine;
+use super::report::machine::load_average;
 use super::world::World;
 
 /// The world that a row needs.
@@ -49,8 +56,6 @@ pub struct Bench {
     pub quick: bool,
     /// Number of the run, from 0: seeds differ between runs, and are the same in every bench.
     pub run: Cell<u64>,
-    /// Ready a second of the last burst: what paced loads at a share of the capacity go by.
-    pub capacity: Cell<Option<f64>>,
 }
 
 impl Bench {
@@ -70,43 +75,53 @@ impl Bench {
     }
 }
 
-/// Every row, in the order in which they are run.
+/// Every row, in the order in which they are run: the burst says what 70 % of the capacity is.
 pub fn all() -> Vec<Row> {
-    [ready::rows(), docker::rows()]
+    let groups = [
+        burst::rows(),
+        ready::rows(),
+        failover::rows(),
+        pool::rows(),
+        growth::rows(),
+        writes::rows(),
+        docker::rows(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// The rows of a setting that `--only` wants; no words want all.
+pub fn chosen(setting: Setting, only: &[String]) -> Vec<Row> {
+    let fits = |row: &Row, word: &str| {
+        row.ids
+            .iter()
+            .any(|id| id.starts_with(word) || word.starts_with(id))
+    };
+    let wanted = |row: &Row| only.is_empty() || only.iter().any(|word| fits(row, word));
+    all()
         .into_iter()
-        .flatten()
+        .filter(|row| row.setting == setting && wanted(row))
         .collect()
 }
 
-/// Whether `--only` wants the row; no words want all.
-pub fn wanted(row: &Row, only: &[String]) -> bool {
-    let fits = |word: &String| {
-        row.ids
-            .iter()
-            .any(|id| id.starts_with(word.as_str()) || word.starts_with(id))
-    };
-    only.is_empty() || only.iter().any(fits)
-}
-
 /// Runs the rows of a setting.
-pub async fn run(bench: &Bench, setting: Setting, only: &[String], runs: u64) -> Record {
-    let mut record = Record::default();
-    let rows = all();
-    let rows = rows
-        .iter()
-        .filter(|row| row.setting == setting && wanted(row, only));
-    for row in rows {
-        let minutes = (row.seconds * runs).div_ceil(60);
-        let length = if bench.quick {
-            "quick".to_owned()
-        } else {
-            format!("about {minutes} min")
-        };
-        eprintln!("  {} ({runs} runs, {length})", row.ids.join(", "));
+pub async fn run(
+    bench: &Bench,
+    machine: Machine,
+    setting: Setting,
+    only: &[String],
+    runs: u64,
+) -> Record {
+    let mut record = Record::new(machine);
+    for row in chosen(setting, only) {
+        eprintln!(
+            "  {} ({runs} runs{})",
+            row.ids.join(" "),
+            length(bench, &row, runs)
+        );
         for number in 0..runs {
             bench.run.set(number);
-            if let Err(error) = once(bench, row, &mut record).await {
-                let words = format!("{}, run {}: {error:#}", row.ids.join(", "), number + 1);
+            if let Err(error) = once(bench, &row, &mut record).await {
+                let words = format!("{}, run {}: {error:#}", row.ids.join(" "), number + 1);
                 eprintln!("    FAILED: {words}");
                 record.failures.push(words);
                 break;
@@ -116,8 +131,16 @@ pub async fn run(bench: &Bench, setting: Setting, only: &[String], runs: u64) ->
     record
 }
 
+fn length(bench: &Bench, row: &Row, runs: u64) -> String {
+    match (row.seconds * runs).div_ceil(60) {
+        _ if bench.quick => String::new(),
+        1 => ", about a minute".to_owned(),
+        minutes => format!(", about {minutes} minutes"),
+    }
+}
+
 async fn once(bench: &Bench, row: &Row, record: &mut Record) -> anyhow::Result<()> {
     bench.world.settle().await?;
-    record.begin_run()?;
+    record.begin_run(load_average()?);
     (row.run)(Run { bench, record }).await
 }

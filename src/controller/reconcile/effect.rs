@@ -9,7 +9,7 @@ use super::super::gate::{Stopped, Write};
 use super::super::patch::differs;
 use super::super::trace;
 use super::{End, Failure, Reconcile, Wait};
-use crate::api::RuntimeKind;
+use crate::api::{GameSessionStatus, RuntimeKind};
 use crate::runtime::{EffectError, Outcome, Runtime};
 use crate::session::facts::Engine;
 use crate::session::observation::Observation;
@@ -26,6 +26,7 @@ impl Reconcile<'_> {
         o: &Observation,
         effect: &Effect,
         plan: &Plan,
+        status: Option<GameSessionStatus>,
     ) -> Result<Option<Wait>, End> {
         let Some((runtime, engine)) = self.place(o) else {
             return Err(End::Failed(Failure {
@@ -52,7 +53,7 @@ impl Reconcile<'_> {
         let passed = self
             .ctx
             .gate
-            .pass(write, runtime.act(&key, &engine.id, effect))
+            .pass(self.uid, write, runtime.act(&key, &engine.id, effect))
             .await;
         match passed {
             Ok(Outcome::Done | Outcome::Already) => {
@@ -63,7 +64,7 @@ impl Reconcile<'_> {
                     attempt = o.facts.attempt, row = ?plan.row, effect = write.label(), "did"
                 );
                 self.publish(&plan.events);
-                self.rest(o, plan, false).await
+                self.rest(o, plan, status).await
             }
             Err(Stopped::NotLeading) => Err(End::NotLeading),
             Err(Stopped::NoAnswer) => {
@@ -135,9 +136,15 @@ impl Reconcile<'_> {
                     .change(self.uid, |known| known.pulling = attempt);
                 self.ctx.metrics.pulls.inc();
             }
+            Effect::Start(_) => {
+                if let Some(attempt) = o.facts.attempt {
+                    self.ctx
+                        .memory
+                        .change(self.uid, |known| known.runs(attempt));
+                }
+            }
             Effect::CreateStorage(_)
             | Effect::Create(_)
-            | Effect::Start(_)
             | Effect::Kill(_)
             | Effect::Remove(_)
             | Effect::RemoveStorage(_) => {}

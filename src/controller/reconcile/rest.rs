@@ -8,10 +8,10 @@ use super::super::gate::Write;
 use super::super::patch::differs;
 use super::super::trace;
 use super::{End, Reconcile, SLOW_CLOCK, Wait};
+use crate::api::GameSessionStatus;
 use crate::session::observation::Observation;
 use crate::session::plan::{Next, Plan, Report, Row};
 use crate::session::reason::Reason;
-use crate::session::report;
 use crate::session::seen::Seen;
 
 /// Wait for an instant that passed already.
@@ -20,19 +20,19 @@ const DUE: Duration = Duration::from_secs(1);
 const PROGRESS: Duration = Duration::from_secs(5);
 
 impl Reconcile<'_> {
-    /// The end of a pass: look again at once, or report and say when.
+    /// The end of a pass: look again at once, or report and say when. `report` is the status that is to stand,
+    /// None where it was written already.
     pub(super) async fn rest(
         &mut self,
         o: &Observation,
         plan: &Plan,
-        recorded: bool,
+        report: Option<GameSessionStatus>,
     ) -> Result<Option<Wait>, End> {
         let mut wait = match self.wait(plan) {
             Some(wait) => wait,
             None => return Ok(None),
         };
-        if !recorded && let Report::Says(_) | Report::Unchanged = &plan.report {
-            let status = report::status(o, &o.facts, plan);
+        if let Some(status) = report {
             if differs(&self.session, &status) {
                 match self.held_back(o, plan) {
                     Some(later) => wait = sooner(wait, later),

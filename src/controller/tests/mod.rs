@@ -3,6 +3,8 @@
 mod api;
 mod faults;
 mod runtime;
+#[cfg(feature = "simulate")]
+mod simulated;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use super::context::Context;
 use super::jitter::Jitter;
 use super::run::{Died, Setup};
 use crate::clock::Clock;
+use crate::runtime::Runtime;
 use crate::session::observation::Owner;
 use crate::telemetry::health::Health;
 
@@ -73,15 +76,13 @@ impl World {
     }
 
     fn controller(&self, identity: &str) -> Running {
-        let began = tokio::time::Instant::now();
-        let clock = Clock::new(move || {
-            runtime::start()
-                .checked_add(jiff::SignedDuration::try_from(began.elapsed()).unwrap())
-                .unwrap()
-        });
+        self.controller_over(Arc::new(self.runtime.clone()), clock(), identity)
+    }
+
+    fn controller_over(&self, runtime: Arc<dyn Runtime>, clock: Clock, identity: &str) -> Running {
         let setup = Setup {
             client: self.api.client(),
-            runtime: Arc::new(self.runtime.clone()),
+            runtime,
             kind: KIND,
             owner: Owner {
                 cluster: "cluster".to_owned(),
@@ -136,6 +137,16 @@ impl World {
     async fn settle(&self) {
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
+}
+
+/// The world's time, from now on.
+fn clock() -> Clock {
+    let began = tokio::time::Instant::now();
+    Clock::new(move || {
+        runtime::start()
+            .checked_add(jiff::SignedDuration::try_from(began.elapsed()).unwrap())
+            .unwrap()
+    })
 }
 
 #[tokio::test(start_paused = true)]

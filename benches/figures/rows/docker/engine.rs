@@ -92,6 +92,16 @@ impl Engine {
             .with_context(|| format!("removing container {id}"))
     }
 
+    /// Removes what a row that failed may have left; whoever made it is dead.
+    pub async fn clear(&self) -> Result<()> {
+        for container in self.containers().await? {
+            let id = container.id.context("a container has an id")?;
+            eprintln!("    removing container {id}, which an earlier row left");
+            self.remove(&id).await?;
+        }
+        self.until_empty().await
+    }
+
     /// Waits until no container is left, whoever made it.
     pub async fn until_empty(&self) -> Result<()> {
         let began = Instant::now();

@@ -66,15 +66,10 @@ pub fn game(cpu: &str, memory: &str) -> Value {
 }
 
 impl<'a> Stand<'a> {
-    /// A new namespace with this Game.
+    /// A new namespace with this Game, on an engine without a container.
     pub async fn open(world: &'a World, stem: &str, game: Value) -> Result<Stand<'a>> {
         let engine = Engine::here()?;
-        let left = engine.containers().await?;
-        anyhow::ensure!(
-            left.is_empty(),
-            "the engine holds {} containers already",
-            left.len()
-        );
+        engine.clear().await?;
         let namespace = world.namespace(stem).await?;
         make_game(&world.client, &namespace, &game).await?;
         Ok(Stand {
