@@ -59,7 +59,7 @@ impl Options {
 /// One process of the controller.
 pub struct Controller {
     child: Child,
-    log: PathBuf,
+    pub log: PathBuf,
     port: u16,
     /// Just before the process was made.
     pub launched: Instant,

@@ -4,6 +4,7 @@
 
 mod bed;
 mod burst;
+mod docker;
 mod failover;
 mod floor;
 mod growth;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Row> {
         failover::rows(),
         pool::rows(),
         writes::rows(),
+        docker::rows(),
     ];
     groups.into_iter().flatten().collect()
 }
