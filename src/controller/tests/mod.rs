@@ -3,6 +3,9 @@
 mod api;
 mod faults;
 mod runtime;
+mod stages;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
