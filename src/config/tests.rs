@@ -109,3 +109,39 @@ fn names_are_checked_before_anything_starts() {
     assert_eq!(config.watch_namespaces, ["a", "b"]);
     assert!(resolve(&["--docker-host", "/run/docker.sock"]).is_err());
 }
+
+#[cfg(feature = "simulate")]
+#[test]
+fn a_journal_may_stand_in_for_the_engine() {
+    assert_eq!(resolve(&[]).unwrap().simulation, None);
+    let config = resolve(&[
+        "--simulate",
+        "/run/journal",
+        "--simulate-ready-after",
+        "250",
+    ])
+    .unwrap();
+    let simulation = config.simulation.unwrap();
+    assert_eq!(simulation.file, Path::new("/run/journal"));
+    assert_eq!(simulation.ready_after, Duration::from_millis(250));
+    let alone = [
+        "dillinger-runner",
+        "controller",
+        "--simulate-ready-after",
+        "250",
+    ];
+    assert!(Cli::try_parse_from(alone).is_err());
+}
+
+#[cfg(not(feature = "simulate"))]
+#[test]
+fn a_build_for_use_simulates_nothing() {
+    let asked = [
+        "dillinger-runner",
+        "controller",
+        "--simulate",
+        "/run/journal",
+    ];
+    let refused = Cli::try_parse_from(asked).unwrap_err();
+    assert_eq!(refused.kind(), clap::error::ErrorKind::UnknownArgument);
+}
