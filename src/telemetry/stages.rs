@@ -2,8 +2,11 @@
 //! a log line a stage for whoever joins them by session, and spans for a collector.
 //!
 //! Always on: one stage costs two readings of a clock and one short lock on its own histogram, allocates
-//! nothing and looks nothing up. The log line (`--log-level 'info,dillinger_runner::stage=trace'`) and the
-//! spans (cargo feature `otlp`) cost nothing where nobody asks for them. Never blocks.
+//! nothing and looks nothing up. The log line and the spans (cargo feature `otlp`) cost nothing where nobody
+//! asks for them. Never blocks.
+//!
+//! The lines come with `--log-format json --log-level 'info,dillinger_runner::stage=trace'`; with
+//! `warn,dillinger_runner=info,dillinger_runner::stage=trace` the client library's spans do not lengthen them.
 
 use std::time::Duration;
 
@@ -23,7 +26,8 @@ pub const TARGET: &str = "dillinger_runner::stage";
 /// their answer; the writes that were not sent, for want of the claim, are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the first trigger that nothing answered yet to the look that does.
+    /// From the first trigger that nothing answered yet to the look that does; another look at the same
+    /// session, under way meanwhile, is waited for too.
     Queue,
     /// All looks of one pass: container, storage, image, ports.
     Observe,
@@ -141,7 +145,8 @@ impl Stages {
     pub fn ended(&self, clock: &Clock, uid: &str, stage: Stage, began: Instant) {
         let took = began.elapsed();
         self.observe(stage, took);
-        // The fields are made only where somebody listens.
+        // The fields are made only where somebody listens. (`enabled!` must not be asked before: with a filter
+        // an output it says yes too often, and a no of it swallows the next line.)
         tracing::trace!(
             target: TARGET,
             uid,
