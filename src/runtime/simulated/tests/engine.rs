@@ -165,6 +165,7 @@ async fn a_journal_that_was_cut_is_doubt_and_never_an_absence() {
         matches!(seen, Seen::Unknown(Doubt::EngineUnreachable(_))),
         "{seen:?}"
     );
+    assert_eq!(runtime.engine().await, None);
     let refused = runtime.carry_out(&key("b"), &Effect::Create(Box::new(spec("b", 0))));
     assert!(
         matches!(refused, Err(EffectError::NoAnswer(_))),

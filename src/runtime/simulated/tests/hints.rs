@@ -15,6 +15,11 @@ async fn an_exit_by_hand_ends_the_container_and_its_session_is_hinted_at() {
     runtime.runs("b");
     let mut hints = runtime.clone().hints();
     place.append("{\"exited\":{\"uid\":\"b\",\"code\":3,\"at\":\"2026-01-01T00:00:09Z\"}}\n");
+    assert!(futures::poll!(hints.next()).is_pending());
+    assert!(
+        runtime.engine().await.is_some(),
+        "the question that is asked again and again"
+    );
     assert_eq!(hints.next().await, Some(Hint::Session("b".to_owned())));
     let Seen::Exited(_, exit) = runtime.sees("b") else {
         panic!("{:?}", runtime.sees("b"));
