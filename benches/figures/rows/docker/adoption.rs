@@ -94,8 +94,8 @@ fn writes(metrics: &Metrics) -> f64 {
     metrics
         .series("dillinger_api_call_duration_seconds_count")
         .filter(|(labels, _)| !labels.contains("get\""))
-        .map(|(_, count)| count)
-        .sum()
+        // An empty sum of floats would be -0.
+        .fold(0.0, |sum, (_, count)| sum + count)
 }
 
 /// Every session with its version and every container with its start, by name and id.
