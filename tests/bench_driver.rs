@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "the driver is a program; here only its parts are asked"
 )]
 
