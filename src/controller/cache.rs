@@ -3,20 +3,18 @@
 //! The store of sessions is kept object by object, never swapped whole: one watch a namespace feeds it, and
 //! it is "ready" for kube from the start (a drain at shutdown would else wait for ever).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::Event;
 
 use super::guard::Guarded;
-use super::triggers::SessionRef;
+use super::kept::{Kept, OURS};
+use super::triggers::{SessionRef, session_ref};
 use crate::api::{Game, GameSession};
-
-/// Prefix of our annotations: a change of one is a command.
-const OURS: &str = "dillinger.dev/";
 
 /// What an event about a session asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,21 +27,32 @@ pub struct Change {
 
 /// Sessions by name, uid and Game.
 pub struct SessionCache {
-    reader: Store<Guarded<GameSession>>,
+    reader: Store<Kept>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    writer: Writer<Guarded<GameSession>>,
-    known: HashMap<SessionRef, Known>,
-    by_uid: HashMap<String, SessionRef>,
-    by_game: HashMap<(String, String), HashSet<SessionRef>>,
+    writer: Writer<Kept>,
+    known: HashMap<Arc<SessionRef>, Known>,
+    by_uid: HashMap<String, Arc<SessionRef>>,
+    by_game: HashMap<(String, String), HashSet<Arc<SessionRef>>>,
 }
 
+/// What is asked of many sessions at once, so that their texts are not read for it.
 struct Known {
     uid: String,
     print: u64,
     game: Option<(String, String)>,
+    /// It has no container and has not finished: its Game matters to it.
+    waits: bool,
+    shown: Shown,
+}
+
+/// What the metrics count sessions by; empty where nothing is shown yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shown {
+    pub phase: String,
+    pub runtime: String,
 }
 
 impl SessionCache {
@@ -63,23 +72,53 @@ impl SessionCache {
     }
 
     /// The store, for kube's controller.
-    pub fn store(&self) -> Store<Guarded<GameSession>> {
+    pub fn store(&self) -> Store<Kept> {
         self.reader.clone()
     }
 
     /// The session as the cache has it; None if it is not there or cannot be read.
     pub fn get(&self, session: &SessionRef) -> Option<Arc<GameSession>> {
-        self.reader.get(session)?.read().cloned()
+        self.kept(session)?.read()
+    }
+
+    /// The session as it is kept.
+    pub fn kept(&self, session: &SessionRef) -> Option<Arc<Kept>> {
+        self.reader.get(session)
     }
 
     /// All sessions, read or not.
     pub fn all(&self) -> Vec<SessionRef> {
-        self.lock().known.keys().cloned().collect()
+        let inner = self.lock();
+        inner.known.keys().map(|key| (**key).clone()).collect()
+    }
+
+    /// How many sessions there are, read or not.
+    pub fn len(&self) -> usize {
+        self.lock().known.len()
+    }
+
+    /// Whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many sessions show what.
+    pub fn shown(&self) -> BTreeMap<Shown, i64> {
+        let mut shown = BTreeMap::new();
+        for known in self.lock().known.values() {
+            match shown.get_mut(&known.shown) {
+                Some(n) => *n += 1,
+                None => {
+                    shown.insert(known.shown.clone(), 1);
+                }
+            }
+        }
+        shown
     }
 
     /// The session with this uid.
     pub fn by_uid(&self, uid: &str) -> Option<SessionRef> {
-        self.lock().by_uid.get(uid).cloned()
+        self.lock().by_uid.get(uid).map(|key| (**key).clone())
     }
 
     /// Sessions of this Game that have no container yet.
@@ -87,21 +126,24 @@ impl SessionCache {
         let inner = self.lock();
         let of_game = inner.by_game.get(&(namespace.to_owned(), game.to_owned()));
         let sessions = of_game.into_iter().flatten();
-        let waits = |session: &&SessionRef| self.get(session).is_none_or(|s| has_no_container(&s));
-        sessions.filter(waits).cloned().collect()
+        let waits = |key: &&Arc<SessionRef>| inner.known.get(*key).is_some_and(|known| known.waits);
+        sessions.filter(waits).map(|key| (**key).clone()).collect()
     }
 
     /// A session as it came. It is in the store when this returns.
     pub fn apply(&self, object: Guarded<GameSession>) -> Change {
-        let key = ObjectRef::from_obj(&object);
+        let key = session_ref(object.namespace().as_deref(), &object.name_any());
         let uid = object.uid().unwrap_or_default();
         let game = object.read().map(|session| {
             let namespace = session.namespace().unwrap_or_default();
             (namespace, session.spec.game_ref.name.clone())
         });
         let print = print(&object);
+        let (waits, shown) = (waits(&object), shown(&object));
+        let kept = Kept::from(object);
+        let key = Arc::new(key);
         let mut inner = self.lock();
-        inner.writer.apply_watcher_event(&Event::Apply(object));
+        inner.writer.apply_watcher_event(&Event::Apply(kept));
         let before = inner.unlink(&key);
         inner.by_uid.insert(uid.clone(), key.clone());
         if let Some(game) = &game {
@@ -112,6 +154,8 @@ impl SessionCache {
             uid: uid.clone(),
             print,
             game,
+            waits,
+            shown,
         };
         inner.known.insert(key, known);
         match before {
@@ -170,9 +214,20 @@ impl Inner {
     }
 }
 
-fn has_no_container(session: &GameSession) -> bool {
-    let status = session.status.as_ref();
+/// It has no container and has not finished, or cannot be read.
+fn waits(session: &Guarded<GameSession>) -> bool {
+    let status = session.read().and_then(|session| session.status.as_ref());
     status.is_none_or(|status| status.container.is_none() && status.finish_time.is_none())
+}
+
+fn shown(session: &Guarded<GameSession>) -> Shown {
+    let status = session.read().and_then(|session| session.status.as_ref());
+    let phase = status.and_then(|status| status.phase.clone());
+    let runtime = status.and_then(|status| status.runtime.clone());
+    Shown {
+        phase: phase.unwrap_or_default(),
+        runtime: runtime.unwrap_or_default(),
+    }
 }
 
 /// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations.
@@ -236,7 +291,7 @@ mod tests {
     }
 
     fn key(name: &str) -> SessionRef {
-        ObjectRef::new(name).within("games")
+        session_ref(Some("games"), name)
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::claim::{Claim, Reader};
 use super::context::Context;
 use super::guard::Guarded;
 use super::trace;
+use super::triggers::session_ref;
 use super::watches::Saw;
 use crate::api::{Game, GameSession};
 use crate::runtime::{Hint, Runtime};
@@ -45,13 +46,14 @@ pub(super) fn sessions_sink(
     let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
     move |saw| match saw {
         Saw::Applied(object) => {
-            let key = kube::runtime::reflector::ObjectRef::from_obj(&object);
+            let key = session_ref(object.namespace().as_deref(), &object.name_any());
             let uid = object.uid().unwrap_or_default();
             let version = object.resource_version().unwrap_or_default();
             let echo = ctx.own_writes.is_echo(&uid, &version);
             let change = ctx.cache.apply(object);
             // Once it is in the cache: whoever writes looks there after its answer.
             trace::arrived(&ctx, &uid, &version);
+            ctx.own_writes.caught_up(&uid, &version);
             if let Some(gone) = change.gone {
                 ctx.forget(&gone);
             }
@@ -61,6 +63,7 @@ pub(super) fn sessions_sink(
             }
         }
         Saw::Removed(key) => {
+            let key = session_ref(key.namespace.as_deref(), &key.name);
             ctx.triggers.forget(&key);
             if let Some(gone) = ctx.cache.remove(&key).gone {
                 ctx.forget(&gone);
@@ -131,7 +134,7 @@ fn all(ctx: &Context) {
 /// Opens the triggers while we may act and the caches are warm; a new claim names every session.
 pub(super) async fn lead(ctx: Arc<Context>, synced: Synced) {
     synced.done.cancelled().await;
-    tracing::info!(sessions = ctx.cache.all().len(), "caches are warm");
+    tracing::info!(sessions = ctx.cache.len(), "caches are warm");
     let mut claim: Reader = ctx.claim.clone();
     let mut term: Option<u64> = None;
     loop {

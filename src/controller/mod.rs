@@ -18,6 +18,7 @@ pub mod gate;
 pub mod guard;
 pub mod jitter;
 pub mod keeper;
+pub mod kept;
 pub mod lease;
 pub mod memory;
 mod observe;

@@ -67,6 +67,18 @@ impl OwnWrites {
         seen
     }
 
+    /// The cache holds this version: a reply that is no newer has served its turn.
+    pub fn caught_up(&self, uid: &str, resource_version: &str) {
+        let cached = resource_version.parse().unwrap_or(0);
+        let mut replies = self.lock();
+        if replies
+            .get(uid)
+            .is_some_and(|reply| version(reply) <= cached)
+        {
+            replies.remove(uid);
+        }
+    }
+
     /// The newer of our last reply and the cache. The cache is read after the reply, both under one lock:
     /// the other way round the cache may catch up in between, and both would be missed.
     pub fn newest(

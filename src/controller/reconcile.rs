@@ -14,7 +14,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 use tracing::field::debug;
 use tracing::{Instrument, Span};
@@ -22,11 +21,11 @@ use tracing::{Instrument, Span};
 use super::claim::Claim;
 use super::context::Context;
 use super::gate::Write;
-use super::guard::Guarded;
+use super::kept::Kept;
 use super::observe::{Observed, observe};
 use super::patch::WriteError;
 use super::trace;
-use super::triggers::SessionRef;
+use super::triggers::{SessionRef, session_ref};
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
@@ -85,12 +84,9 @@ impl From<WriteError> for End {
 }
 
 /// What kube calls for each trigger and each look that is due. Never fails: a failure is a later look.
-pub async fn reconcile(
-    object: Arc<Guarded<GameSession>>,
-    ctx: Arc<Context>,
-) -> Result<Action, Infallible> {
+pub async fn reconcile(object: Arc<Kept>, ctx: Arc<Context>) -> Result<Action, Infallible> {
     let began = Instant::now();
-    let key = ObjectRef::from_obj(&*object);
+    let key = session_ref(object.namespace().as_deref(), &object.name_any());
     let uid = object.uid().unwrap_or_default();
     let fired = ctx.triggers.began(&key);
     if let Some(fired) = fired {
@@ -150,7 +146,7 @@ pub async fn reconcile(
 }
 
 /// kube asks this for errors alone, and there are none.
-pub fn never(_: Arc<Guarded<GameSession>>, error: &Infallible, _: Arc<Context>) -> Action {
+pub fn never(_: Arc<Kept>, error: &Infallible, _: Arc<Context>) -> Action {
     match *error {}
 }
 
@@ -166,8 +162,9 @@ fn not_now(ctx: &Context) -> Option<Action> {
     }
 }
 
-async fn run(ctx: &Context, key: &SessionRef, object: &Guarded<GameSession>, uid: &str) -> End {
-    if let Some(Guarded::Unreadable(what)) = ctx.cache.store().get(key).as_deref() {
+async fn run(ctx: &Context, key: &SessionRef, object: &Kept, uid: &str) -> End {
+    let kept = ctx.cache.kept(key);
+    if let Some(what) = kept.as_ref().and_then(|kept| kept.unreadable()) {
         trace::unreadable(ctx, object, uid, &what.error);
         return End::Rest(Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1)));
     }
@@ -233,8 +230,7 @@ impl Reconcile<'_> {
             Observed::Made(o) => *o,
             Observed::Theirs(wait) => return Ok(Some(Wait::For(wait))),
             Observed::Unreadable(words) => {
-                let object = Guarded::Read(self.session.clone());
-                trace::unreadable(self.ctx, &object, self.uid, &words);
+                trace::unreadable(self.ctx, &*self.session, self.uid, &words);
                 return Ok(Some(Wait::For(self.ctx.jitter.around(SLOW_CLOCK, 0.1))));
             }
         };

@@ -26,6 +26,7 @@ use super::gate::{Gate, Stops};
 use super::guard::Guarded;
 use super::jitter::Jitter;
 use super::keeper::{self, EngineNow, Keeper};
+use super::kept::Kept;
 use super::lease::Leases;
 use super::memory::Memory;
 use super::own_writes::OwnWrites;
@@ -262,7 +263,7 @@ impl Setup {
 
 /// Runs the loop over all triggers; ends after `stop`, when the looks under way have ended.
 async fn looks(ctx: Arc<Context>, stop: CancellationToken) {
-    let nothing = stream::pending::<Result<Guarded<GameSession>, watcher::Error>>();
+    let nothing = stream::pending::<Result<Kept, watcher::Error>>();
     let config = controller::Config::default()
         .concurrency(CONCURRENCY)
         .debounce(Duration::ZERO);

@@ -1,10 +1,10 @@
 //! The text of `/metrics`: what is counted as it happens, and what is read when somebody asks.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
+use super::cache::Shown;
 use super::client::WatchAges;
 use super::context::Context;
 use crate::telemetry::health::{Health, Part};
@@ -14,19 +14,13 @@ use crate::telemetry::metrics::{KindLabel, PartLabel, SessionsLabel};
 pub fn scrape(ctx: &Context, health: &Health, ages: &WatchAges) -> String {
     let metrics = &ctx.metrics;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut by: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for object in ctx.cache.store().state() {
-        let status = object.read().and_then(|session| session.status.as_ref());
-        let phase = status.and_then(|status| status.phase.clone());
-        let runtime = status.and_then(|status| status.runtime.clone());
-        let key = (
-            phase.unwrap_or_else(|| "None".to_owned()),
-            runtime.unwrap_or_default(),
-        );
-        *by.entry(key).or_default() += 1;
-    }
     metrics.sessions.clear();
-    for ((phase, runtime), n) in by {
+    for (Shown { phase, runtime }, n) in ctx.cache.shown() {
+        let phase = if phase.is_empty() {
+            "None".to_owned()
+        } else {
+            phase
+        };
         let label = SessionsLabel { phase, runtime };
         metrics.sessions.get_or_create_owned(&label).set(n);
     }

@@ -4,7 +4,6 @@ use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::guard::Guarded;
 use super::triggers::SessionRef;
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
@@ -73,17 +72,10 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
 pub fn answered(ctx: &Context, key: &SessionRef, uid: &str, reply: &GameSession) {
     ctx.own_writes.answered(uid, reply);
     // Read after it is waited for: what comes later finds it waiting.
-    let cached = ctx.cache.get(key);
-    if let Some(cached) = cached.filter(|cached| cached.metadata.uid.as_deref() == Some(uid)) {
-        arrived(
-            ctx,
-            uid,
-            cached
-                .metadata
-                .resource_version
-                .as_deref()
-                .unwrap_or_default(),
-        );
+    let cached = ctx.cache.kept(key);
+    if let Some(cached) = cached.filter(|cached| cached.meta().uid.as_deref() == Some(uid)) {
+        let version = cached.meta().resource_version.as_deref();
+        arrived(ctx, uid, version.unwrap_or_default());
     }
 }
 
@@ -95,7 +87,10 @@ pub fn arrived(ctx: &Context, uid: &str, version: &str) {
 }
 
 /// A session that this version cannot read: one Warning for each version of it, and a metric.
-pub fn unreadable(ctx: &Context, object: &Guarded<GameSession>, uid: &str, words: &str) {
+pub fn unreadable<K>(ctx: &Context, object: &K, uid: &str, words: &str)
+where
+    K: Resource<DynamicType = ()>,
+{
     let version = object.resource_version();
     let said = ctx.memory.change(uid, |known| {
         let said = known.unreadable == version;

@@ -12,11 +12,19 @@ use futures::Stream;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
-use super::guard::Guarded;
-use crate::api::GameSession;
+use super::kept::Kept;
 
 /// What names a session to the controller.
-pub type SessionRef = ObjectRef<Guarded<GameSession>>;
+pub type SessionRef = ObjectRef<Kept>;
+
+/// The session of this name. Without the uid and the version that kube would copy along.
+pub fn session_ref(namespace: Option<&str>, name: &str) -> SessionRef {
+    let session = SessionRef::new(name);
+    match namespace {
+        Some(namespace) => session.within(namespace),
+        None => session,
+    }
+}
 
 /// The set; a copy is the same set.
 #[derive(Clone, Debug, Default)]

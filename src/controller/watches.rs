@@ -93,7 +93,7 @@ impl Watch {
                     match event {
                         Event::Init => listed.clear(),
                         Event::InitApply(object) => {
-                            listed.insert(ObjectRef::from_obj(&object));
+                            listed.insert(named(&object));
                             sink(Saw::Applied(object));
                         }
                         Event::InitDone => {
@@ -105,12 +105,12 @@ impl Watch {
                             self.health.there(self.part);
                         }
                         Event::Apply(object) => {
-                            known.insert(ObjectRef::from_obj(&object));
+                            known.insert(named(&object));
                             sink(Saw::Applied(object));
                             self.health.there(self.part);
                         }
                         Event::Delete(object) => {
-                            let key = ObjectRef::from_obj(&object);
+                            let key = named(&object);
                             known.remove(&key);
                             sink(Saw::Removed(key));
                             self.health.there(self.part);
@@ -136,6 +136,13 @@ impl Watch {
             }
         }
     }
+}
+
+/// The object's name, without the uid and the version that kube would copy along.
+fn named<K: Resource<DynamicType = ()>>(object: &K) -> ObjectRef<K> {
+    let mut key = ObjectRef::from_obj(object);
+    (key.extra.uid, key.extra.resource_version) = (None, None);
+    key
 }
 
 /// What a person needs to know of a watch's failure.
