@@ -6,7 +6,7 @@ mod proxy;
 #[path = "../benches/figures/rows/docker/split.rs"]
 mod split;
 
-use proxy::{Call, Proxy};
+use proxy::{Call, Calls, Proxy};
 use split::{Line, Outside, PARTS, Split};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -41,6 +41,17 @@ fn calls_on_different_containers_are_of_one_kind_and_lists_of_another() {
     for (method, path, kind) in kinds {
         assert_eq!(call(method, path).kind(), kind);
     }
+}
+
+#[test]
+fn calls_are_told_by_kind_the_most_frequent_first() {
+    let calls = Calls::of(&[
+        call("GET", "/info"),
+        call("GET", "/containers/1/json"),
+        call("GET", "/containers/2/json"),
+    ]);
+    assert_eq!(calls.count(), 3);
+    assert_eq!(calls.to_string(), "2 GET /containers/{}/json, 1 GET /info");
 }
 
 /// An engine that answers each connection's every request with what it got of it.

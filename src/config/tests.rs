@@ -121,3 +121,39 @@ fn a_collector_is_reached_over_plain_http_or_not_at_all() {
     let refused = endpoint("https://collector:4318").unwrap_err();
     assert!(refused.to_string().contains("no TLS"), "{refused}");
 }
+
+#[cfg(feature = "simulate")]
+#[test]
+fn a_journal_may_stand_in_for_the_engine() {
+    assert_eq!(resolve(&[]).unwrap().simulation, None);
+    let config = resolve(&[
+        "--simulate",
+        "/run/journal",
+        "--simulate-ready-after",
+        "250",
+    ])
+    .unwrap();
+    let simulation = config.simulation.unwrap();
+    assert_eq!(simulation.file, Path::new("/run/journal"));
+    assert_eq!(simulation.ready_after, Duration::from_millis(250));
+    let alone = [
+        "dillinger-runner",
+        "controller",
+        "--simulate-ready-after",
+        "250",
+    ];
+    assert!(Cli::try_parse_from(alone).is_err());
+}
+
+#[cfg(not(feature = "simulate"))]
+#[test]
+fn a_build_for_use_simulates_nothing() {
+    let asked = [
+        "dillinger-runner",
+        "controller",
+        "--simulate",
+        "/run/journal",
+    ];
+    let refused = Cli::try_parse_from(asked).unwrap_err();
+    assert_eq!(refused.kind(), clap::error::ErrorKind::UnknownArgument);
+}

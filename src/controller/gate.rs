@@ -408,4 +408,21 @@ mod tests {
             .collect();
         assert_eq!(seen, expected);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_sent_takes_no_time_of_the_session_and_what_is_cut_off_does() {
+        let (publish, gate) = gate(Claim::Standby);
+        let count = || {
+            let line = "dillinger_stage_seconds_count{stage=\"record\"} ";
+            let text = gate.metrics.encode();
+            let found = text.lines().find_map(|row| row.strip_prefix(line));
+            found.map(str::to_owned).unwrap()
+        };
+        gate.pass("u", Write::Record, ok()).await.unwrap_err();
+        assert_eq!(count(), "0");
+        publish.send_replace(leading(Duration::from_millis(300)));
+        let never = std::future::pending::<Result<u8, Failure>>();
+        gate.pass("u", Write::Record, never).await.unwrap_err();
+        assert_eq!(count(), "1");
+    }
 }

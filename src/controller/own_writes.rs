@@ -223,4 +223,26 @@ mod tests {
         own.forget("u");
         assert!(!own.is_echo("u", "10"));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_unseen_until_the_cache_holds_it_or_something_newer_and_is_told_once() {
+        let own = OwnWrites::default();
+        let second = Duration::from_secs(1);
+        own.answered("u", &session("u", 10));
+        tokio::time::advance(second).await;
+        own.answered("u", &session("u", 12));
+        own.answered("v", &session("v", 11));
+        let none: [Duration; 0] = [];
+        let ages = |uid, version| -> Vec<Duration> {
+            let answered = own.arrived(uid, version);
+            answered.iter().map(Instant::elapsed).collect()
+        };
+        assert_eq!(ages("u", "9"), none);
+        assert_eq!(ages("u", "11"), [second], "another's write on top of ours");
+        assert_eq!(ages("u", "11"), none, "told once");
+        tokio::time::advance(second).await;
+        assert_eq!(ages("u", "12"), [second]);
+        own.forget("v");
+        assert_eq!(ages("v", "11"), none, "gone, and never seen");
+    }
 }

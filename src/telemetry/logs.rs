@@ -104,8 +104,42 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// Keeps what is written; a copy is the same.
+    #[derive(Clone, Default)]
+    pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        /// The lines so far, which are not kept any longer.
+        pub(crate) fn take(&self) -> Vec<String> {
+            let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+            let text = String::from_utf8(bytes).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'w> MakeWriter<'w> for Kept {
+        type Writer = Kept;
+
+        fn make_writer(&'w self) -> Kept {
+            self.clone()
+        }
+    }
 
     #[test]
     fn a_level_is_a_word_or_directives_and_a_typing_error_is_refused() {

@@ -2,8 +2,11 @@
 //! a log line a stage for whoever joins them by session, and spans for a collector.
 //!
 //! Always on: one stage costs two readings of a clock and one short lock on its own histogram, allocates
-//! nothing and looks nothing up. The log line (`--log-level 'info,dillinger_runner::stage=trace'`) and the
-//! spans (cargo feature `otlp`) cost nothing where nobody asks for them. Never blocks.
+//! nothing and looks nothing up. The log line and the spans (cargo feature `otlp`) cost nothing where nobody
+//! asks for them. Never blocks.
+//!
+//! The lines come with `--log-format json --log-level 'info,dillinger_runner::stage=trace'`; with
+//! `warn,dillinger_runner=info,dillinger_runner::stage=trace` the client library's spans do not lengthen them.
 
 use std::time::Duration;
 
@@ -23,7 +26,8 @@ pub const TARGET: &str = "dillinger_runner::stage";
 /// their answer; the writes that were not sent, for want of the claim, are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the first trigger that nothing answered yet to the look that does.
+    /// From the first trigger that nothing answered yet to the look that does; another look at the same
+    /// session, under way meanwhile, is waited for too.
     Queue,
     /// All looks of one pass: container, storage, image, ports.
     Observe,
@@ -141,7 +145,8 @@ impl Stages {
     pub fn ended(&self, clock: &Clock, uid: &str, stage: Stage, began: Instant) {
         let took = began.elapsed();
         self.observe(stage, took);
-        // The fields are made only where somebody listens.
+        // The fields are made only where somebody listens. (`enabled!` must not be asked before: with a filter
+        // an output it says yes too often, and a no of it swallows the next line.)
         tracing::trace!(
             target: TARGET,
             uid,
@@ -215,4 +220,100 @@ fn began_us(clock: &Clock, took: Duration) -> i64 {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use jiff::{SignedDuration, Timestamp};
+    use serde_json::Value;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::super::logs::tests::Kept;
+    use super::super::logs::{Output, lines};
+    use super::super::metrics::Metrics;
+    use super::*;
+    use crate::config::LogFormat;
+
+    /// When the world of these tests begins.
+    const START: i64 = 1_800_000_000;
+
+    /// A clock that counts how often it is read.
+    fn counted() -> (Arc<AtomicUsize>, Clock) {
+        let (reads, began) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+        let counter = reads.clone();
+        let clock = Clock::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let start = Timestamp::from_second(START).unwrap();
+            let elapsed = SignedDuration::try_from(began.elapsed()).unwrap();
+            start.checked_add(elapsed).unwrap()
+        });
+        reads.store(0, Ordering::Relaxed);
+        (reads, clock)
+    }
+
+    #[test]
+    fn every_stage_is_at_its_own_place_under_its_own_name() {
+        let places: Vec<_> = Stage::ALL.map(|stage| stage as usize).into();
+        assert_eq!(places, Vec::from_iter(0..Stage::ALL.len()));
+        let names: HashSet<_> = Stage::ALL.map(Stage::label).into();
+        assert_eq!(names.len(), Stage::ALL.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_takes_until_it_is_dropped_and_falls_into_its_bucket() {
+        let (metrics, (_, clock)) = (Metrics::new(), counted());
+        let timed = metrics.stages.begin(&clock, "u", Stage::Create);
+        tokio::time::advance(Duration::from_millis(50)).await;
+        drop(timed);
+        let text = metrics.encode();
+        for wanted in [
+            "dillinger_stage_seconds_sum{stage=\"create\"} 0.05",
+            "dillinger_stage_seconds_count{stage=\"create\"} 1",
+            "dillinger_stage_seconds_bucket{le=\"0.04\",stage=\"create\"} 0",
+            "dillinger_stage_seconds_bucket{le=\"0.1\",stage=\"create\"} 1",
+            "dillinger_stage_seconds_count{stage=\"start\"} 0",
+        ] {
+            assert!(text.contains(wanted), "{wanted} in\n{text}");
+        }
+    }
+
+    /// One test, since whether somebody listens is known to the whole process.
+    #[tokio::test(start_paused = true)]
+    async fn a_line_tells_begin_and_length_by_session_and_nothing_is_made_where_nobody_listens() {
+        let (stages, (reads, clock), kept) = (Stages::new(), counted(), Kept::default());
+        let (output, level) = lines(LogFormat::Json, "info", kept.clone()).unwrap();
+        let outputs: Vec<Output> = vec![output];
+        let subscriber = tracing_subscriber::registry().with(outputs);
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let one = async || {
+            let look = look(Some("games"), "friday", "u", None);
+            let _entered = look.entered();
+            let timed = stages.begin(&clock, "u", Stage::Start);
+            tokio::time::advance(Duration::from_millis(300)).await;
+            drop(timed);
+        };
+        one().await;
+        assert_eq!(kept.take(), [""; 0]);
+        assert_eq!(reads.load(Ordering::Relaxed), 0, "the clock is not read");
+
+        level.set("info,dillinger_runner::stage=trace").unwrap();
+        one().await;
+        let told = kept.take();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let line: Value = serde_json::from_str(&told[0]).unwrap();
+        assert_eq!(line["target"], TARGET);
+        assert_eq!(line["uid"], "u");
+        assert_eq!(line["stage"], "start");
+        assert_eq!(line["began_us"], START * 1_000_000 + 300_000);
+        assert_eq!(line["took_us"], 300_000);
+        assert_eq!(line.get("span"), None, "spans are for a collector alone");
+
+        level.set("info").unwrap();
+        one().await;
+        assert_eq!(kept.take(), [""; 0], "the level takes it back");
+    }
 }

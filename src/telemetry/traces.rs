@@ -140,3 +140,68 @@ impl<E: Exports> Exports for Told<E> {
         self.exporter.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use futures::executor::block_on;
+    use opentelemetry_sdk::error::OTelSdkError;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::super::logs::lines;
+    use super::super::logs::tests::Kept;
+    use super::*;
+    use crate::config::LogFormat;
+
+    /// Fails while it is told to.
+    #[derive(Debug)]
+    struct Fake(AtomicBool);
+
+    impl Exports for Fake {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            if self.0.load(Ordering::Relaxed) {
+                return Err(OTelSdkError::InternalFailure(
+                    "connection refused".to_owned(),
+                ));
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_collector_that_is_away_is_one_warning_for_as_long_as_it_lasts() {
+        let kept = Kept::default();
+        let (output, _) = lines(LogFormat::Text, "info", kept.clone()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(vec![output]);
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let told = Told::new(Fake(AtomicBool::new(true)));
+        let export = || block_on(told.export(Vec::new())).is_ok();
+        for _ in 0..3 {
+            assert!(!export());
+        }
+        let lines = kept.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("connection refused"), "{lines:?}");
+        told.exporter.0.store(false, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(export());
+        }
+        assert_eq!(kept.take().len(), 1, "and it is told that it is back");
+    }
+
+    #[test]
+    fn a_collector_that_never_answers_holds_up_neither_the_spans_nor_the_end() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let traces = Traces::to(&url).unwrap();
+        let subscriber = tracing_subscriber::registry().with(vec![traces.layer()]);
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..2 * QUEUE {
+                drop(tracing::trace_span!(target: TARGET, "look"));
+            }
+        });
+        traces.end();
+        assert!(silent.accept().is_ok(), "it was asked");
+    }
+}

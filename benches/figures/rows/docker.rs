@@ -14,19 +14,19 @@ mod stages;
 mod stand;
 mod stop;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use self::adoption::Adoption;
 use self::bare::Bare;
 use self::cold::Cold;
 use self::parallel::Parallel;
-use self::proxy::Proxy;
+use self::proxy::{Calls, Proxy};
 use self::split::PARTS;
 use self::stand::Stand;
 use self::stop::Stop;
 use super::{Row, Run, Setting};
 use crate::controller::Controller;
-use crate::figure::{Figure, Unit};
+use crate::figure::{Figure, Unit, spread};
 use crate::load::at_share;
 use crate::record::Record;
 use crate::report::{Line, Series};
@@ -64,9 +64,18 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
+struct Yard<'a> {
+    stand: Stand<'a>,
+    /// At the engine's own socket.
+    controller: Controller,
+    bare: Bare,
+    /// Every call to the engine of one cold session, from POST to Ready.
+    calls: Calls,
+}
+
 /// A stand with the test game at 500m and 64Mi, a controller at the engine's own socket, and the bare engine with
 /// the create that a controller before it sent.
-async fn yard<'a>(run: &Run<'a>, stem: &str) -> Result<(Stand<'a>, Controller, Bare)> {
+async fn yard<'a>(run: &Run<'a>, stem: &str) -> Result<Yard<'a>> {
     let mut stand = Stand::open(&run.bench.world, stem, stand::game("500m", "64Mi")).await?;
     let proxy = proxy_for(&stand)?;
     // Without a Lease, so that the next one need not wait for it to run out.
@@ -75,14 +84,21 @@ async fn yard<'a>(run: &Run<'a>, stem: &str) -> Result<(Stand<'a>, Controller, B
         .flag("--docker-host", &proxy.host())
         .flag("--leader-elect", "false");
     let recorder = Controller::start(stand.world, &options).await?;
+    proxy.take();
     let posted = [stand.post().await?];
     stand.until_ready(&posted, engine::LIMIT).await?;
-    let bare = Bare::of(stand.engine.clone(), &proxy.take())?;
+    let calls = proxy.take();
+    let bare = Bare::of(stand.engine.clone(), &calls)?;
     stand.delete(&posted).await?;
     stand.events.forget();
     drop(recorder);
     let controller = stand.controller().await?;
-    Ok((stand, controller, bare))
+    Ok(Yard {
+        stand,
+        controller,
+        bare,
+        calls: Calls::of(&calls),
+    })
 }
 
 fn proxy_for(stand: &Stand<'_>) -> Result<Proxy> {
@@ -91,7 +107,12 @@ fn proxy_for(stand: &Stand<'_>) -> Result<Proxy> {
 }
 
 async fn cold(run: Run<'_>) -> Result<()> {
-    let (mut stand, controller, bare) = yard(&run, "cold").await?;
+    let Yard {
+        mut stand,
+        controller,
+        bare,
+        calls,
+    } = yard(&run, "cold").await?;
     let pairs = run.bench.size(30, 4);
     let cold = Cold::run(&mut stand, &controller, &bare, pairs).await?;
     stand.close(controller).await?;
@@ -136,6 +157,12 @@ async fn cold(run: Run<'_>) -> Result<()> {
         }
     }
     let each = |used: std::time::Duration| used.as_secs_f64() * 1e3 / pairs as f64;
+    let title = "Calls to the engine a cold session, POST to Ready";
+    record.add(
+        Figure::new("docker.cold.engine_calls", title, Unit::Count)
+            .note(&format!("Counted by a proxy before the engine: {calls}.")),
+        calls.count() as f64,
+    );
     record.add(
         Figure::new(
             "docker.cold.controller_cpu",
@@ -161,12 +188,17 @@ async fn cold(run: Run<'_>) -> Result<()> {
 }
 
 async fn parallel(run: Run<'_>, count: usize, rounds: usize) -> Result<()> {
-    let (mut stand, controller, bare) = yard(&run, "parallel").await?;
+    let Yard {
+        mut stand,
+        controller,
+        bare,
+        calls: _,
+    } = yard(&run, "parallel").await?;
     let rounds = run.bench.size(rounds, 1);
     let parallel = Parallel::run(&mut stand, &bare, count, rounds).await?;
     stand.close(controller).await?;
-    let p50 = |values: &[f64]| at_share(values, 0.5);
-    let base = p50(&parallel.bare)?;
+    let middle = |values: &[f64]| spread(values).map(|s| s.median).context("no round was run");
+    let base = middle(&parallel.bare)?;
     let milliseconds = |name: &str, title: &str| {
         let id = format!("docker.parallel_{count}.{name}");
         Figure::new(
@@ -176,7 +208,7 @@ async fn parallel(run: Run<'_>, count: usize, rounds: usize) -> Result<()> {
         )
     };
     let note = format!(
-        "p50 of {rounds} rounds a run. Both sides have a lane a core for creates and starts: more only wait in the engine."
+        "The median of {rounds} rounds a run. Both sides have a lane a core for creates and starts: more only wait in the engine."
     );
     let record = run.record;
     record.add(
@@ -185,13 +217,13 @@ async fn parallel(run: Run<'_>, count: usize, rounds: usize) -> Result<()> {
     );
     record.add_over(
         milliseconds("started", "Sessions: POST → the last `start` event"),
-        p50(&parallel.started)?,
+        middle(&parallel.started)?,
         OVER,
         base,
     );
     record.add_over(
         milliseconds("ready", "Sessions: POST → all Ready"),
-        p50(&parallel.ready)?,
+        middle(&parallel.ready)?,
         OVER,
         base,
     );
@@ -199,7 +231,12 @@ async fn parallel(run: Run<'_>, count: usize, rounds: usize) -> Result<()> {
 }
 
 async fn stop(run: Run<'_>) -> Result<()> {
-    let (mut stand, controller, bare) = yard(&run, "stop").await?;
+    let Yard {
+        mut stand,
+        controller,
+        bare,
+        calls: _,
+    } = yard(&run, "stop").await?;
     let pairs = run.bench.size(20, 3);
     let stop = Stop::run(&mut stand, &bare, pairs).await?;
     stand.close(controller).await?;
@@ -319,13 +356,11 @@ fn note_adoption(record: &mut Record, count: usize, adoption: &Adoption) {
         figure("after_lead", "leads → all looked at", Unit::Seconds).resolution(ASKED),
         adoption.after_lead.as_secs_f64(),
     );
-    let calls: usize = adoption.calls.values().sum();
+    let calls = &adoption.calls;
     record.add(
-        figure("engine_calls", "calls to the engine", Unit::Count).note(&format!(
-            "Counted by a proxy before the engine: {}.",
-            adoption.words()
-        )),
-        calls as f64,
+        figure("engine_calls", "calls to the engine", Unit::Count)
+            .note(&format!("Counted by a proxy before the engine: {calls}.")),
+        calls.count() as f64,
     );
     record.add(
         figure("writes", "writes to the API server", Unit::Count)

@@ -32,28 +32,28 @@ impl Reconcile<'_> {
             Some(wait) => wait,
             None => return Ok(None),
         };
-        if let Some(status) = report {
-            if differs(&self.session, &status) {
-                match self.held_back(o, plan) {
-                    Some(later) => wait = sooner(wait, later),
-                    None => {
-                        let write = self
-                            .ctx
-                            .sessions
-                            .status(&self.session, &status, Write::Report);
-                        match write.await {
-                            Ok(Some(reply)) => {
-                                trace::changed(self.ctx, &self.session, &reply, plan.row);
-                                self.ctx.memory.change(self.uid, |known| {
-                                    known.reported = Some(Instant::now());
-                                });
-                                if let Err(error) = self.keep(reply) {
-                                    return Err(End::from(error));
-                                }
+        if let Some(status) = report
+            && differs(&self.session, &status)
+        {
+            match self.held_back(o, plan) {
+                Some(later) => wait = sooner(wait, later),
+                None => {
+                    let write = self
+                        .ctx
+                        .sessions
+                        .status(&self.session, &status, Write::Report);
+                    match write.await {
+                        Ok(Some(reply)) => {
+                            trace::changed(self.ctx, &self.session, &reply, plan.row);
+                            self.ctx.memory.change(self.uid, |known| {
+                                known.reported = Some(Instant::now());
+                            });
+                            if let Err(error) = self.keep(reply) {
+                                return Err(End::from(error));
                             }
-                            Ok(None) => {}
-                            Err(error) => return self.overtaken(error).await,
                         }
+                        Ok(None) => {}
+                        Err(error) => return self.overtaken(error).await,
                     }
                 }
             }

@@ -5,6 +5,9 @@ mod faults;
 mod runtime;
 #[cfg(feature = "simulate")]
 mod simulated;
+mod stages;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;

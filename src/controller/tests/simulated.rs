@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::controller::claim::Claim;
 use crate::runtime::simulated::{SimulatedConfig, SimulatedRuntime};
 
 /// A world with an engine in a file, gone with the test.
@@ -155,16 +156,19 @@ async fn a_standby_with_the_same_file_takes_over_a_game_that_is_not_ready_yet() 
         .until("it was started", || simulated.happened().len() == 3)
         .await;
     let began = tokio::time::Instant::now();
-    for running in [first, standby] {
-        // Whoever of the two led; the other one is left.
-        if *running.ctx.claim.borrow() != crate::controller::claim::Claim::Standby {
-            running.kill();
-        }
-    }
+    let leads = |running: &Running| *running.ctx.claim.borrow() != Claim::Standby;
+    let (leader, left) = if leads(&first) {
+        (first, standby)
+    } else {
+        (standby, first)
+    };
+    assert!(leads(&leader) && !leads(&left));
+    leader.kill();
     world.phase("friday", "Running").await;
     let waited = began.elapsed();
     assert!(waited <= slow + Duration::from_secs(1), "{waited:?}");
     assert_eq!(simulated.happened(), ["engine", "created", "started"]);
+    left.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,6 +177,9 @@ async fn an_exit_by_hand_is_told_and_the_session_runs_again() {
     let world = &simulated.world;
     let running = simulated.controller("a", Duration::ZERO);
     world.session("friday");
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"]["restartPolicy"] = json!("OnFailure");
+    });
     world.phase("friday", "Running").await;
     let first = simulated.container("friday");
     let uid = world.api.session("friday").unwrap()["metadata"]["uid"].clone();
@@ -184,7 +191,8 @@ async fn an_exit_by_hand_is_told_and_the_session_runs_again() {
     std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
     world
         .until("another container runs", || {
-            world.status("friday")["phase"] == "Running" && simulated.container("friday") != first
+            let status = world.status("friday");
+            status["phase"] == "Running" && status["container"]["id"] != *first
         })
         .await;
     assert_eq!(world.status("friday")["lastExit"]["exitCode"], 3);

@@ -24,7 +24,6 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::SignedDuration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::MissedTickBehavior;
 
 use journal::{Journal, random_id};
 use waits::Waits;
@@ -37,10 +36,6 @@ use crate::session::observation::{Image, Owner, StorageSeen};
 use crate::session::plan::Effect;
 use crate::session::ports::{self, ChosenPorts, NoPort};
 use crate::session::seen::Seen;
-
-/// How often the file is looked at while nothing else does, for what others appended. Each look costs some
-/// 20 µs with the wake-up, and idle CPU is measured.
-const POLL: Duration = Duration::from_secs(1);
 
 /// Where the simulated engine is and how its games behave.
 #[derive(Clone, Debug)]
@@ -114,8 +109,18 @@ impl SimulatedRuntime {
 }
 
 impl Runtime for SimulatedRuntime {
+    /// Looks at the file too. The controller asks twice a second, and so what others append is noticed without
+    /// a timer of its own, whose wake-ups would stand in the idle CPU that is measured.
     fn engine(&self) -> BoxFuture<'_, Option<Engine>> {
-        Box::pin(async { Some(self.engine.clone()) })
+        Box::pin(async {
+            match self.with(|_| Ok(())) {
+                Ok(()) => Some(self.engine.clone()),
+                Err(error) => {
+                    tracing::debug!(error = self.words(&error), "the simulated engine is gone");
+                    None
+                }
+            }
+        })
     }
 
     fn look<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Seen> {
@@ -183,23 +188,15 @@ impl Runtime for SimulatedRuntime {
             tracing::error!("hints were taken before; they go there");
             return stream::pending().boxed();
         };
-        let mut poll = tokio::time::interval(POLL);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let source = (self, receiver, poll, VecDeque::new());
-        stream::unfold(source, |(runtime, mut receiver, mut poll, mut due)| async move {
+        let source = (self, receiver, VecDeque::new());
+        stream::unfold(source, |(runtime, mut receiver, mut due)| async move {
             loop {
                 if let Some(uid) = due.pop_front() {
-                    return Some((Hint::Session(uid), (runtime, receiver, poll, due)));
+                    return Some((Hint::Session(uid), (runtime, receiver, due)));
                 }
                 tokio::select! {
-                    hint = receiver.recv() => return Some((hint?, (runtime, receiver, poll, due))),
+                    hint = receiver.recv() => return Some((hint?, (runtime, receiver, due))),
                     uids = runtime.waits.due() => due.extend(uids),
-                    _ = poll.tick() => {
-                        // What others changed comes out of the receiver.
-                        if let Err(error) = runtime.with(|_| Ok(())) {
-                            tracing::debug!(error = runtime.words(&error), "not read");
-                        }
-                    }
                 }
             }
         })

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 
 use super::engine::LIMIT;
-use super::proxy::{Call, Proxy};
+use super::proxy::{Calls, Proxy};
 use super::stand::Stand;
 use crate::controller::{Controller, Metrics};
 
@@ -21,8 +21,8 @@ pub struct Adoption {
     pub looked: Duration,
     /// The same from the moment at which it was seen to lead: the rest is the old claim, which must run out.
     pub after_lead: Duration,
-    /// Calls to the engine meanwhile, by kind.
-    pub calls: BTreeMap<String, usize>,
+    /// Calls to the engine meanwhile.
+    pub calls: Calls,
     /// Writes to sessions and Events meanwhile.
     pub writes: f64,
     /// Sessions and containers that are not what they were before.
@@ -61,7 +61,7 @@ impl Adoption {
                 c.metrics().await.is_some_and(|m| all_looked(&m, count))
             })
             .await?;
-        let calls = tally(&proxy.take());
+        let calls = Calls::of(&proxy.take());
         let metrics = controller
             .metrics()
             .await
@@ -76,17 +76,6 @@ impl Adoption {
         };
         stand.delete(&posted).await?;
         Ok(adoption)
-    }
-
-    /// The calls in words, the most frequent first.
-    pub fn words(&self) -> String {
-        let mut calls: Vec<_> = self.calls.iter().collect();
-        calls.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
-        let words: Vec<String> = calls
-            .into_iter()
-            .map(|(kind, count)| format!("{count} {kind}"))
-            .collect();
-        words.join(", ")
     }
 }
 
@@ -105,16 +94,8 @@ fn writes(metrics: &Metrics) -> f64 {
     metrics
         .series("dillinger_api_call_duration_seconds_count")
         .filter(|(labels, _)| !labels.contains("get\""))
-        .map(|(_, count)| count)
-        .sum()
-}
-
-fn tally(calls: &[Call]) -> BTreeMap<String, usize> {
-    let mut tally = BTreeMap::new();
-    for call in calls {
-        *tally.entry(call.kind()).or_default() += 1;
-    }
-    tally
+        // An empty sum of floats would be -0.
+        .fold(0.0, |sum, (_, count)| sum + count)
 }
 
 /// Every session with its version and every container with its start, by name and id.

@@ -3,6 +3,9 @@
 //! The controller of a row that counts calls is pointed at it; rows that measure time are not. Each connection
 //! has a task, which ends with the connection or with the proxy.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +45,37 @@ impl Call {
             })
             .collect();
         format!("{} {}", self.method, words.join("/"))
+    }
+}
+
+/// How many calls of each kind; in words the most frequent first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calls(BTreeMap<String, usize>);
+
+impl Calls {
+    pub fn of(calls: &[Call]) -> Calls {
+        let mut kinds = BTreeMap::new();
+        for call in calls {
+            *kinds.entry(call.kind()).or_default() += 1;
+        }
+        Calls(kinds)
+    }
+
+    /// All together.
+    pub fn count(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds: Vec<_> = self.0.iter().collect();
+        kinds.sort_by_key(|(kind, count)| (Reverse(**count), *kind));
+        for (place, (kind, count)) in kinds.into_iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{count} {kind}")?;
+        }
+        Ok(())
     }
 }
 
