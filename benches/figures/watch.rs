@@ -99,7 +99,7 @@ impl Observer {
         let seen: Arc<Mutex<Sessions>> = Arc::default();
         let (tell, turns) = watch::channel(Turn::default());
         let sessions = seen.clone();
-        let first = events(&client, &path, &version).await?;
+        let first = first_events(&client, &path, &version).await?;
         let task = tokio::spawn(async move {
             let mut stream = first;
             let failed = loop {
@@ -159,6 +159,26 @@ impl Observer {
 }
 
 type Events = futures::stream::BoxStream<'static, kube::Result<WatchEvent<Lean>>>;
+
+/// Just after the definitions were made, or changed, the API server begins its storage and refuses watches.
+const BEGINNING: Duration = Duration::from_secs(30);
+
+async fn first_events(client: &Client, path: &str, version: &str) -> anyhow::Result<Events> {
+    let began = Instant::now();
+    loop {
+        match events(client, path, version).await {
+            Err(error) if began.elapsed() < BEGINNING && too_soon(&error) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn too_soon(error: &anyhow::Error) -> bool {
+    let api = error.downcast_ref::<kube::Error>();
+    matches!(api, Some(kube::Error::Api(status)) if status.code == 429)
+}
 
 async fn events(client: &Client, path: &str, version: &str) -> anyhow::Result<Events> {
     let uri = format!("{path}?watch=true&timeoutSeconds=3600&resourceVersion={version}");
