@@ -3,6 +3,7 @@
 mod api;
 mod faults;
 mod runtime;
+mod speed;
 
 use std::sync::Arc;
 use std::time::Duration;
