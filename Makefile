@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim lint fmt crds world images control-plane clean
+.PHONY: help demo down test sim counts lint fmt crds world images control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ test: ## set up what is missing and run every test (STAGES="..." for some; tests
 
 sim: ## every schedule of the simulation, the long sweeps too (some minutes)
 	@cargo test --locked --profile sim --test sim -- --include-ignored
+
+counts: ## write anew, on purpose, how many instructions and allocations are expected
+	@benches/counts/run --write
 
 lint: ## formatting, clippy, shellcheck, go vet
 	@tests/run format lint scripts
