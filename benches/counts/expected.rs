@@ -36,18 +36,19 @@ struct Tolerance {
     bytes: f64,
 }
 
-/// Values in, values out: every run of one build counts the same to the last instruction but for the keys of hash maps
-/// (0.1 %). The rest is for libc's routines, and for what an edit elsewhere does to inlining.
+/// Values in, values out: six runs of one build differed by 0.005 % where regular expressions are compiled, and by
+/// nothing elsewhere. The rest is for libc's routines, and for what an edit elsewhere does to inlining.
 const HEART: Tolerance = Tolerance {
     instructions: 3.0,
     blocks: 0.0,
     bytes: 0.0,
 };
-/// A whole controller: the order of hash maps decides which task goes first and which buffers grow.
+/// A whole controller: hash maps are keyed at random, so instructions differed by up to 0.23 % in six runs, and
+/// allocations by nothing. That order may once decide which buffer grows.
 const LOOKS: Tolerance = Tolerance {
     instructions: 3.0,
-    blocks: 1.0,
-    bytes: 1.0,
+    blocks: 0.5,
+    bytes: 0.5,
 };
 
 /// Compares the summaries below this folder with the expectation.
