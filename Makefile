@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim bench lint fmt crds world images control-plane clean
+.PHONY: help demo down test sim bench counts lint fmt crds world images control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ sim: ## every schedule of the simulation, the long sweeps too (some minutes)
 
 bench: ## measure what the controller costs, about an hour (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
 	@benches/run $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
+
+counts: ## write anew, on purpose, how many instructions and allocations are expected
+	@benches/counts/run --write
 
 lint: ## formatting, clippy, shellcheck, go vet
 	@tests/run format lint scripts

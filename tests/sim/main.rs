@@ -6,6 +6,7 @@
 mod apiserver;
 mod checker;
 mod clock;
+mod counts;
 mod engine;
 mod faults;
 mod history;

@@ -1,3 +1,0 @@
-//! Instructions and allocations of single decisions and looks, by exact count.
-
-fn main() {}

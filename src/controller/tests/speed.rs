@@ -1,0 +1,74 @@
+//! Time that the controller itself takes: none but what it states. The API server and the runtime of these tests answer
+//! at once, so every virtual millisecond is a wait of ours.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::World;
+
+/// kube's queue of due looks counts whole milliseconds, and the user of these tests asks once a millisecond.
+const QUEUE: Duration = Duration::from_millis(1);
+
+/// How long until this holds.
+async fn took(world: &World, what: &str, holds: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    for _ in 0..60_000 {
+        if holds() {
+            return began.elapsed();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("never: {what}; writes {:?}", world.api.writes());
+}
+
+fn shows(world: &World, name: &str, phase: &str) -> bool {
+    world.status(name)["phase"] == phase
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_session_is_ready_as_soon_as_its_look_begins() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.settle().await;
+    for name in ["friday", "monday"] {
+        world.session(name);
+        let took = took(&world, "ready", || shows(&world, name, "Running")).await;
+        assert_eq!(took, QUEUE, "{name}: {:?}", world.api.writes());
+    }
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_cold_sessions_at_once_take_no_longer_than_one() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.settle().await;
+    let names: Vec<_> = (0..100).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        world.session(name);
+    }
+    let all = || names.iter().all(|name| shows(&world, name, "Running"));
+    let took = took(&world, "all are ready", all).await;
+    assert_eq!(took, QUEUE);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_a_deletion_wait_for_nothing_but_the_game() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"]["desiredState"] = json!("Stopped");
+    });
+    let stopped = took(&world, "stopped", || shows(&world, "friday", "Stopped")).await;
+    world.settle().await;
+    world.api.delete("friday");
+    let gone = took(&world, "gone", || world.api.session("friday").is_none()).await;
+    assert_eq!((stopped, gone), (QUEUE, QUEUE));
+    running.stop().await;
+}
