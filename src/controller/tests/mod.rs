@@ -3,15 +3,12 @@
 mod api;
 mod faults;
 mod runtime;
-<<<<<<< HEAD
 #[cfg(feature = "simulate")]
 mod simulated;
+mod speed;
 mod stages;
 #[cfg(feature = "otlp")]
 mod traces;
-=======
-mod speed;
->>>>>>> b-gates
 
 use std::sync::Arc;
 use std::time::Duration;
