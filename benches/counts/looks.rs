@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dillinger_runner::api::GameSession;
 use dillinger_runner::controller::context::Context;
-use dillinger_runner::controller::guard::Guarded;
+use dillinger_runner::controller::kept::Kept;
 use dillinger_runner::controller::reconcile;
 use gungraun::{library_benchmark, library_benchmark_group};
 use kube::runtime::reflector::ObjectRef;
 
 use super::world::World;
 
-fn one_at_rest() -> (World, Arc<Context>, Arc<Guarded<GameSession>>) {
+fn one_at_rest() -> (World, Arc<Context>, Arc<Kept>) {
     let world = World::at_rest(1);
     let ctx = world.ctx.clone();
     let key = ObjectRef::new("s0").within("games");
@@ -23,7 +22,7 @@ fn one_at_rest() -> (World, Arc<Context>, Arc<Guarded<GameSession>>) {
 // One look at a session that runs and needs nothing: observe, plan, report, and nothing to write.
 #[library_benchmark(setup = one_at_rest)]
 #[bench::at_rest()]
-fn look((world, ctx, object): (World, Arc<Context>, Arc<Guarded<GameSession>>)) -> World {
+fn look((world, ctx, object): (World, Arc<Context>, Arc<Kept>)) -> World {
     let looked = reconcile::reconcile(object, ctx);
     world.tokio.block_on(looked).expect("it never fails");
     world
