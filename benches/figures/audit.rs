@@ -121,13 +121,28 @@ impl Audit {
     }
 }
 
-/// How often each `verb resource` occurs, for words in a failure.
-pub fn tally(requests: &[Request]) -> BTreeMap<String, usize> {
-    let mut tally = BTreeMap::new();
-    for request in requests {
+/// How often each `verb resource` occurs, refused ones with their code: words for a person.
+pub fn tally(requests: &[Request]) -> String {
+    let mut tally: BTreeMap<String, usize> = BTreeMap::new();
+    for Request {
+        verb,
+        resource,
+        code,
+        ..
+    } in requests
+    {
+        let refused = if *code >= 400 {
+            format!(" ({code})")
+        } else {
+            String::new()
+        };
         *tally
-            .entry(format!("{} {}", request.verb, request.resource))
+            .entry(format!("{verb} {resource}{refused}"))
             .or_default() += 1;
     }
-    tally
+    let words: Vec<String> = tally
+        .iter()
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect();
+    words.join(", ")
 }

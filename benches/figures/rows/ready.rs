@@ -168,12 +168,8 @@ fn times(record: &mut Record, pace: &Pace, watched: &Watched, bare: f64) -> anyh
         figure("floor", "the same writes by the driver alone, p50"),
         bare,
     );
-    let late =
-        "how much later than planned the driver sent a request: its own fault, in no other figure";
-    record.add(
-        figure("late", "load generator late, p99").note(late),
-        at_share(&times.late, 0.99)?,
-    );
+    let late = figure("late", "load generator late, p99, its own fault");
+    record.add(late, at_share(&times.late, 0.99)?);
     let plot = Series {
         id: "ready".to_owned(),
         title: "create → Ready".to_owned(),
@@ -200,12 +196,11 @@ pub fn cpu(record: &mut Record, id: &str, words: &str, spent: &Spent, budget: Op
         budgeted(figure("controller", "controller"), budget),
         spent.controller,
     );
-    let note = "its background work is in it";
     record.add(
-        figure("apiserver", "API server").note(note),
+        figure("apiserver", "API server, its background work too"),
         spent.apiserver,
     );
-    record.add(figure("etcd", "etcd").note(note), spent.etcd);
+    record.add(figure("etcd", "etcd, its background work too"), spent.etcd);
 }
 
 /// Stages of the controller that lie between the first event of a session and its Ready.
@@ -243,8 +238,7 @@ fn stages(
         let earlier = before.get(&format!("dillinger_stage_seconds_sum{{{labels}}}"));
         let each = 1000.0 * (sum - earlier.unwrap_or_default()) / sessions;
         if each > 0.0 {
-            let note = "over all looks at a session, those after its Ready too";
-            record.add(figure(stage, &format!("stage {stage}")).note(note), each);
+            record.add(figure(stage, &format!("stage {stage}")), each);
         }
         if BETWEEN.contains(&stage) {
             between += each;
@@ -258,7 +252,8 @@ fn stages(
         mean(&times.acknowledged),
     );
     record.add(figure("seen", "POST → its event at another client"), seen);
-    record.add(figure("total", "create → Ready, mean"), ready);
+    let note = "means; a stage is summed over all looks at a session, those after its Ready too";
+    record.add(figure("total", "create → Ready").note(note), ready);
     let note = "negative: a client sees Ready before the controller has the answer to that write";
     record.add(
         figure("rest", "Ready less the event and the controller's stages").note(note),

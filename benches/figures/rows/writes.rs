@@ -76,12 +76,15 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
     let life = settled(&audit).await?;
     bed.close().await?;
 
-    let note = format!("over {}", words(&life));
+    let note = format!("{count} sessions in all: {}", tally(&life));
     let mut add = |part: &str, title: &str, requests: usize, budget: Option<f64>| {
         let id = format!("writes.{}.{part}", kind.id);
         let title = format!("{title} a session, {}", kind.words);
-        let mut figure = Figure::new(&id, &title, Unit::Count).exact().note(&note);
+        let mut figure = Figure::new(&id, &title, Unit::Count).exact();
         figure.budget = budget.map(Budget::AtMost);
+        if part == "life" {
+            figure = figure.note(&note);
+        }
         record.add(figure, requests as f64 / count as f64);
     };
     let session_writes = |requests: &[Request]| counted(requests, |r| r.of_session() && r.writes());
@@ -190,14 +193,6 @@ fn counted(requests: &[Request], which: impl Fn(&Request) -> bool) -> usize {
     requests.iter().filter(|request| which(request)).count()
 }
 
-fn words(requests: &[Request]) -> String {
-    let words: Vec<String> = tally(requests)
-        .into_iter()
-        .map(|(what, count)| format!("{count} {what}"))
-        .collect();
-    words.join(", ")
-}
-
 /// The requests once no more come: an answer can be seen before its line is in the log. The Lease goes on for ever.
 async fn settled(audit: &Audit) -> anyhow::Result<Vec<Request>> {
     let began = Instant::now();
@@ -209,7 +204,7 @@ async fn settled(audit: &Audit) -> anyhow::Result<Vec<Request>> {
             return Ok(requests);
         }
         if began.elapsed() > Duration::from_secs(120) {
-            bail!("requests go on after all is done: {}", words(&requests));
+            bail!("requests go on after all is done: {}", tally(&requests));
         }
         last = Some(now);
         tokio::time::sleep(Duration::from_secs(2)).await;
