@@ -199,6 +199,10 @@ pub fn names_what_is_gone(status: &Status) -> bool {
 
 /// What differs, as a merge patch of the status alone.
 fn status_patch(session: &GameSession, status: &GameSessionStatus) -> Option<Value> {
+    // Most looks change nothing, and comparing two texts costs as much as the rest of such a look.
+    if session.status.as_ref() == Some(status) {
+        return None;
+    }
     let old = to_value(&session.status.clone().unwrap_or_default());
     merge_patch(&old, &to_value(status))
 }
