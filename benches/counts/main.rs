@@ -25,7 +25,7 @@ mod world;
 
 /// What gungraun makes of the benchmarks: the program that starts valgrind, and the one that it starts.
 mod measured {
-    use gungraun::{Callgrind, Dhat, LibraryBenchmarkConfig, main};
+    use gungraun::{Callgrind, Dhat, DhatMetric, LibraryBenchmarkConfig, main};
 
     use super::heart::heart;
     use super::looks::looks;
@@ -35,7 +35,10 @@ mod measured {
             // Instructions alone: caches and branches are those of a machine.
             .tool(Callgrind::with_args(["--cache-sim=no"]))
             // The frame of the benchmark must be among those that DHAT keeps; futures nest deep.
-            .tool(Dhat::with_args(["--num-callers=200"]));
+            .tool(
+                Dhat::with_args(["--num-callers=200"])
+                    .format([DhatMetric::TotalBlocks, DhatMetric::TotalBytes])
+            );
         library_benchmark_groups = heart, looks
     );
 
