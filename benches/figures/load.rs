@@ -173,8 +173,12 @@ impl Load {
         Ok(all)
     }
 
-    /// Deletes these sessions, as a user would, and returns when the API server has taken every request.
-    pub async fn delete(&self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    /// Deletes these sessions, so many at once, and returns when the API server has taken every request.
+    pub async fn delete(
+        &self,
+        names: impl IntoIterator<Item = String>,
+        clients: usize,
+    ) -> anyhow::Result<()> {
         let path = sessions_path(&self.namespace);
         let deletes = names.into_iter().map(|name| {
             let (client, uri) = (self.client.clone(), format!("{path}/{name}"));
@@ -187,7 +191,7 @@ impl Load {
                 anyhow::Ok(())
             }
         });
-        let mut answers = stream::iter(deletes).buffer_unordered(CLIENTS);
+        let mut answers = stream::iter(deletes).buffer_unordered(clients);
         while let Some(answer) = answers.next().await {
             answer?;
         }

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::Bench;
 use crate::controller::{Controller, Metrics, Options};
-use crate::load::{self, LIMIT, Load, Maker, Posted, Times, milliseconds};
+use crate::load::{self, CLIENTS, LIMIT, Load, Maker, Posted, Times, milliseconds};
 use crate::procfs::Cpu;
 use crate::watch::Observer;
 use crate::world::{ControlPlane, World};
@@ -174,7 +174,14 @@ impl Bed {
 
     /// Deletes every session and waits until all are gone.
     pub async fn empty(&mut self) -> anyhow::Result<()> {
-        self.load.delete(std::mem::take(&mut self.names)).await?;
+        self.empty_by(CLIENTS).await
+    }
+
+    /// The same with so many requests at once.
+    pub async fn empty_by(&mut self, clients: usize) -> anyhow::Result<()> {
+        self.load
+            .delete(std::mem::take(&mut self.names), clients)
+            .await?;
         let waited = self.observer.until_none(LIMIT).await;
         self.hold(waited)
     }

@@ -101,7 +101,7 @@ impl Bare {
             .try_collect::<Vec<()>>()
             .await?;
         self.load
-            .delete((0..count).map(|number| format!("bare-{number}")))
+            .delete((0..count).map(|number| format!("bare-{number}")), CLIENTS)
             .await
     }
 

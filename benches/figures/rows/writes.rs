@@ -72,10 +72,16 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
         .await?;
     let count = burst.posted.len() + paced.posted.len();
     let to_ready = settled(&audit).await?;
-    bed.empty().await?;
+    // Few at once: a controller that is kept waiting gives a call up, and asks what came of it.
+    bed.empty_by(4).await?;
     let life = settled(&audit).await?;
     bed.close().await?;
 
+    let odd = |r: &Request| r.code >= 400 || (r.verb == "get" && r.of_session());
+    if life.iter().any(odd) {
+        // The note of a figure tells of its first run alone.
+        eprintln!("    not as it should be: {}", tally(&life));
+    }
     let note = format!("{count} sessions in all: {}", tally(&life));
     let mut add = |part: &str, title: &str, requests: usize, budget: Option<f64>| {
         let id = format!("writes.{}.{part}", kind.id);
