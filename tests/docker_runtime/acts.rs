@@ -204,7 +204,7 @@ async fn storage_outlives_its_containers_and_goes_when_told() {
         let id = bed.create(spec).await;
         bed.done(Effect::Start(id.clone())).await;
         bed.ready().await;
-        worlds.push(crate::readiness::answered(&bed, "world").await);
+        worlds.push(bed.ask("world").await);
         bed.done(Effect::Kill(id.clone())).await;
         bed.ended().await;
         bed.done(Effect::Remove(id)).await;

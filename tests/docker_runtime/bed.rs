@@ -327,8 +327,16 @@ impl Bed {
         .await
     }
 
-    /// Asks the test game one line over TCP; empty if no answer came.
+    /// Asks the test game one line over TCP, until it answers: one without a readiness probe is ready before it listens.
     pub async fn ask(&self, line: &str) -> String {
+        until("the game answers", || async {
+            let answer = self.ask_once(line).await;
+            (!answer.is_empty()).then_some(answer)
+        })
+        .await
+    }
+
+    async fn ask_once(&self, line: &str) -> String {
         let (port, line) = (self.port, format!("{line}\n"));
         tokio::task::spawn_blocking(move || {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the game's port");

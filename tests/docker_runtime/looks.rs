@@ -98,7 +98,7 @@ async fn an_exit_shows_its_code_and_the_end_of_its_log() {
     let bed = Bed::new("exit").await;
     let id = bed.start().await;
     bed.ready().await;
-    crate::readiness::answered(&bed, "log before the end").await;
+    bed.ask("log before the end").await;
     docker(&["exec", &id.0, "/testgame", "probe", "port", "7777"]).await;
     // No answer comes: the game is gone.
     std::thread::spawn({

@@ -11,16 +11,7 @@ use dillinger_runner::session::plan::Effect;
 use dillinger_runner::session::seen::{Answer, Seen};
 use futures::StreamExt;
 
-use crate::bed::{Bed, config, readiness, shared, until};
-
-/// The game's answer, once it listens.
-pub async fn answered(bed: &Bed, line: &str) -> String {
-    until("the game answers", || async {
-        let answer = bed.ask(line).await;
-        (!answer.is_empty()).then_some(answer)
-    })
-    .await
-}
+use crate::bed::{Bed, config, readiness, shared};
 
 fn log(pattern: &str) -> Readiness {
     Readiness {
@@ -115,7 +106,7 @@ async fn a_line_of_the_log_is_ready() {
         .ready_when(log("players may j..n now"));
     bed.start().await;
     not_ready(&bed).await;
-    assert_eq!(answered(&bed, "log players may join now").await, "ok");
+    assert_eq!(bed.ask("log players may join now").await, "ok");
     bed.ready().await;
 }
 

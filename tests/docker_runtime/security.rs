@@ -4,23 +4,18 @@ use dillinger_runner::session::container::Scratch;
 use dillinger_runner::session::plan::Effect;
 
 use crate::bed::{Bed, docker};
-use crate::readiness::answered;
 
 #[tokio::test]
 async fn a_game_runs_as_its_user_with_a_read_only_root() {
     let bed = Bed::new("user").await;
     bed.start().await;
-    let env = answered(&bed, "env").await;
+    let env = bed.ask("env").await;
     assert!(
         env.contains("\"uid\":1000") && env.contains("\"gid\":1000"),
         "{env}"
     );
     assert!(env.contains("SESSION_ID=user"), "{env}");
-    assert!(
-        answered(&bed, "write /anywhere")
-            .await
-            .contains("read-only")
-    );
+    assert!(bed.ask("write /anywhere").await.contains("read-only"));
 }
 
 #[tokio::test]
@@ -40,11 +35,7 @@ async fn scratch_is_writable_over_a_directory_of_the_image_and_over_its_volume()
     bed.done(Effect::Start(id)).await;
     bed.ready().await;
     for path in ["/cache", "/data", "/new"] {
-        assert_eq!(
-            answered(&bed, &format!("write {path}/x")).await,
-            "ok",
-            "{path}"
-        );
+        assert_eq!(bed.ask(&format!("write {path}/x")).await, "ok", "{path}");
     }
 }
 
