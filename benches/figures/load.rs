@@ -21,6 +21,8 @@ use super::watch::Observer;
 pub const CLIENTS: usize = 32;
 /// Longest wait for a load to be Ready, or gone: 10,000 sessions at a tenth of the budget's pace.
 pub const LIMIT: Duration = Duration::from_secs(1000);
+/// Longest wait for a whole answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The finalizer that our own clients put in at create, which saves the controller one write.
 pub const FINALIZER: &str = "dillinger.dev/container";
 
@@ -96,8 +98,7 @@ impl Load {
     pub async fn post(&self, name: String, due: Instant) -> anyhow::Result<Posted> {
         let request = self.request(&name)?;
         let sent = Instant::now();
-        self.client
-            .request_text(request)
+        answered(&self.client, request)
             .await
             .with_context(|| format!("create of session {name}"))?;
         let acknowledged = Instant::now();
@@ -184,8 +185,7 @@ impl Load {
             let (client, uri) = (self.client.clone(), format!("{path}/{name}"));
             async move {
                 let request = http::Request::delete(uri).body(Vec::new())?;
-                client
-                    .request_text(request)
+                answered(&client, request)
                     .await
                     .with_context(|| format!("delete of session {name}"))?;
                 anyhow::Ok(())
@@ -197,6 +197,14 @@ impl Load {
         }
         Ok(())
     }
+}
+
+/// Sends a request and waits for all of its answer; the client itself bounds only the wait for its beginning.
+async fn answered(client: &Client, request: http::Request<Vec<u8>>) -> anyhow::Result<()> {
+    let answer = client.request_text(request);
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    answer.context("its answer began and did not end")??;
+    Ok(())
 }
 
 /// Times of arrival of a Poisson process, from its start.

@@ -96,7 +96,8 @@ impl Bed {
         seed: u64,
     ) -> anyhow::Result<Watched> {
         let meter = Meter::read(&self.controller, &bench.world)?;
-        let posted = load.paced(rate, lasts, seed).await?;
+        let posted = load.paced(rate, lasts, seed).await;
+        let posted = self.hold(posted)?;
         self.all_ready(bench, meter, posted).await
     }
 
@@ -108,7 +109,8 @@ impl Bed {
         count: usize,
     ) -> anyhow::Result<Watched> {
         let meter = Meter::read(&self.controller, &bench.world)?;
-        let posted = load.burst(count).await?;
+        let posted = load.burst(count).await;
+        let posted = self.hold(posted)?;
         self.all_ready(bench, meter, posted).await
     }
 

@@ -168,7 +168,7 @@ fn times(record: &mut Record, pace: &Pace, watched: &Watched, bare: f64) -> anyh
         figure("floor", "the same writes by the driver alone, p50"),
         bare,
     );
-    let late = figure("late", "load generator late, p99, its own fault");
+    let late = figure("late", "load generator late, p99, its own fault").resolution(10.0);
     record.add(late, at_share(&times.late, 0.99)?);
     let plot = Series {
         id: "ready".to_owned(),
