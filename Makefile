@@ -17,7 +17,7 @@ test: ## set up what is missing and run every test (STAGES="..." for some; tests
 sim: ## every schedule of the simulation, the long sweeps too (some minutes)
 	@cargo test --locked --profile sim --test sim -- --include-ignored
 
-bench: ## measure what the controller costs, about an hour (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
+bench: ## measure what the controller costs, under two hours (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
 	@benches/run $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 counts: ## write anew, on purpose, how many instructions and allocations are expected
