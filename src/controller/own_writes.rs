@@ -236,6 +236,18 @@ mod tests {
         assert!(!own.is_echo("u", "10"));
     }
 
+    #[test]
+    fn a_reply_goes_once_the_cache_is_as_new_and_not_before() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        own.caught_up("u", "9");
+        assert!(own.is_echo("u", "10"), "an older event leaves it");
+        own.caught_up("v", "11");
+        assert!(own.is_echo("u", "10"), "another session's leaves it");
+        own.caught_up("u", "10");
+        assert!(!own.is_echo("u", "10"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_write_is_unseen_until_the_cache_holds_it_or_something_newer_and_is_told_once() {
         let own = OwnWrites::default();
