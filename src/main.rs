@@ -34,10 +34,9 @@ fn configure(flags: Flags) -> anyhow::Result<(Config, Process)> {
 }
 
 fn controller(config: Config, process: Process) -> anyhow::Result<()> {
-    // Two threads carry thousands of sessions; more only cost memory.
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build();
-    let runtime = runtime.context("no threads")?;
+    // One thread carries thousands of sessions, and its memory lies together: more threads only cost.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().context("no thread")?;
     let done = runtime.block_on(start::controller(config, process.log_level.clone()));
     process.end();
     done

@@ -4,27 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dillinger_runner::controller::context::Context;
-use dillinger_runner::controller::kept::Kept;
+use dillinger_runner::controller::named::Named;
 use dillinger_runner::controller::reconcile;
+use dillinger_runner::controller::triggers::Turn;
 use gungraun::{library_benchmark, library_benchmark_group};
-use kube::runtime::reflector::ObjectRef;
 
 use super::world::World;
 
-fn one_at_rest() -> (World, Arc<Context>, Arc<Kept>) {
+fn one_at_rest() -> (World, Arc<Context>, Turn) {
     let world = World::at_rest(1);
     let ctx = world.ctx.clone();
-    let key = ObjectRef::new("s0").within("games");
-    let object = ctx.cache.store().get(&key).expect("it is in the cache");
-    (world, ctx, object)
+    let session = Named::new(Some("games"), "s0");
+    let turn = Turn {
+        session,
+        fired: None,
+    };
+    (world, ctx, turn)
 }
 
 // One look at a session that runs and needs nothing: observe, plan, report, and nothing to write.
 #[library_benchmark(setup = one_at_rest)]
 #[bench::at_rest()]
-fn look((world, ctx, object): (World, Arc<Context>, Arc<Kept>)) -> World {
-    let looked = reconcile::reconcile(object, ctx);
-    world.tokio.block_on(looked).expect("it never fails");
+fn look((world, ctx, turn): (World, Arc<Context>, Turn)) -> World {
+    world.tokio.block_on(reconcile::reconcile(&turn, &ctx));
     world
 }
 

@@ -1,19 +1,14 @@
 //! The caches of sessions and Games, and the indexes over them. Never blocks beyond a short lock.
-//!
-//! The store of sessions is kept object by object, never swapped whole: one watch a namespace feeds it, and
-//! it is "ready" for kube from the start (a drain at shutdown would else wait for ever).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
-use kube::runtime::reflector::{Store, store::Writer};
-use kube::runtime::watcher::Event;
 
 use super::guard::Guarded;
 use super::kept::{Kept, OURS};
-use super::triggers::{SessionRef, session_ref};
+use super::named::Named;
 use crate::api::{Game, GameSession};
 
 /// What an event about a session asks for.
@@ -26,26 +21,29 @@ pub struct Change {
 }
 
 /// Sessions by name, uid and Game.
-pub struct SessionCache {
-    reader: Store<Kept>,
-    inner: Mutex<Inner>,
-}
+#[derive(Default)]
+pub struct SessionCache(Mutex<Inner>);
 
+#[derive(Default)]
 struct Inner {
-    writer: Writer<Kept>,
-    known: HashMap<Arc<SessionRef>, Known>,
-    by_uid: HashMap<String, Arc<SessionRef>>,
-    by_game: HashMap<(String, String), HashSet<Arc<SessionRef>>>,
+    known: HashMap<Named, Known>,
+    by_uid: HashMap<Arc<str>, Named>,
+    by_game: HashMap<Arc<GameName>, HashSet<Named>>,
+    /// How many sessions show what.
+    shown: BTreeMap<Arc<Shown>, i64>,
 }
 
-/// What is asked of many sessions at once, so that their texts are not read for it.
+/// Namespace and name of a Game.
+type GameName = (String, String);
+
+/// A session, and what is asked of many at once, so that their texts are not read for it.
 struct Known {
-    uid: String,
+    kept: Kept,
     print: u64,
-    game: Option<(String, String)>,
+    game: Option<Arc<GameName>>,
     /// It has no container and has not finished: its Game matters to it.
     waits: bool,
-    shown: Shown,
+    shown: Arc<Shown>,
 }
 
 /// What the metrics count sessions by; empty where nothing is shown yet.
@@ -56,40 +54,15 @@ pub struct Shown {
 }
 
 impl SessionCache {
-    pub fn new() -> Self {
-        let mut writer = Writer::new(());
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
-        SessionCache {
-            reader: writer.as_reader(),
-            inner: Mutex::new(Inner {
-                writer,
-                known: HashMap::new(),
-                by_uid: HashMap::new(),
-                by_game: HashMap::new(),
-            }),
-        }
-    }
-
-    /// The store, for kube's controller.
-    pub fn store(&self) -> Store<Kept> {
-        self.reader.clone()
-    }
-
-    /// The session as the cache has it; None if it is not there or cannot be read.
-    pub fn get(&self, session: &SessionRef) -> Option<Arc<GameSession>> {
-        self.kept(session)?.read()
-    }
-
-    /// The session as it is kept.
-    pub fn kept(&self, session: &SessionRef) -> Option<Arc<Kept>> {
-        self.reader.get(session)
+    /// The session as it is kept; None if it is not there.
+    pub fn kept(&self, session: &Named) -> Option<Kept> {
+        let inner = self.lock();
+        inner.known.get(session).map(|known| known.kept.clone())
     }
 
     /// All sessions, read or not.
-    pub fn all(&self) -> Vec<SessionRef> {
-        let inner = self.lock();
-        inner.known.keys().map(|key| (**key).clone()).collect()
+    pub fn all(&self) -> Vec<Named> {
+        self.lock().known.keys().cloned().collect()
     }
 
     /// How many sessions there are, read or not.
@@ -103,37 +76,29 @@ impl SessionCache {
     }
 
     /// How many sessions show what.
-    pub fn shown(&self) -> BTreeMap<Shown, i64> {
-        let mut shown = BTreeMap::new();
-        for known in self.lock().known.values() {
-            match shown.get_mut(&known.shown) {
-                Some(n) => *n += 1,
-                None => {
-                    shown.insert(known.shown.clone(), 1);
-                }
-            }
-        }
-        shown
+    pub fn shown(&self) -> Vec<(Shown, i64)> {
+        let inner = self.lock();
+        let counts = inner.shown.iter();
+        counts.map(|(shown, n)| ((**shown).clone(), *n)).collect()
     }
 
     /// The session with this uid.
-    pub fn by_uid(&self, uid: &str) -> Option<SessionRef> {
-        self.lock().by_uid.get(uid).map(|key| (**key).clone())
+    pub fn by_uid(&self, uid: &str) -> Option<Named> {
+        self.lock().by_uid.get(uid).cloned()
     }
 
     /// Sessions of this Game that have no container yet.
-    pub fn waiting_for(&self, namespace: &str, game: &str) -> Vec<SessionRef> {
+    pub fn waiting_for(&self, namespace: &str, game: &str) -> Vec<Named> {
         let inner = self.lock();
         let of_game = inner.by_game.get(&(namespace.to_owned(), game.to_owned()));
         let sessions = of_game.into_iter().flatten();
-        let waits = |key: &&Arc<SessionRef>| inner.known.get(*key).is_some_and(|known| known.waits);
-        sessions.filter(waits).map(|key| (**key).clone()).collect()
+        let waits = |key: &&Named| inner.known.get(*key).is_some_and(|known| known.waits);
+        sessions.filter(waits).cloned().collect()
     }
 
-    /// A session as it came. It is in the store when this returns.
+    /// A session as it came.
     pub fn apply(&self, object: Guarded<GameSession>) -> Change {
-        let key = session_ref(object.namespace().as_deref(), &object.name_any());
-        let uid = object.uid().unwrap_or_default();
+        let key = Named::of(&object);
         let game = object.read().map(|session| {
             let namespace = session.namespace().unwrap_or_default();
             (namespace, session.spec.game_ref.name.clone())
@@ -141,31 +106,26 @@ impl SessionCache {
         let print = print(&object);
         let (waits, shown) = (waits(&object), shown(&object));
         let kept = Kept::from(object);
-        let key = Arc::new(key);
         let mut inner = self.lock();
-        inner.writer.apply_watcher_event(&Event::Apply(kept));
         let before = inner.unlink(&key);
+        let uid = kept.shared_uid();
         inner.by_uid.insert(uid.clone(), key.clone());
-        if let Some(game) = &game {
-            let of_game = inner.by_game.entry(game.clone()).or_default();
-            of_game.insert(key.clone());
-        }
         let known = Known {
-            uid: uid.clone(),
+            kept,
             print,
-            game,
+            game: game.map(|game| inner.link(game, key.clone())),
             waits,
-            shown,
+            shown: inner.count(shown),
         };
         inner.known.insert(key, known);
         match before {
-            Some(before) if before.uid == uid => Change {
+            Some(before) if before.kept.uid() == &*uid => Change {
                 look: before.print != print,
                 gone: None,
             },
             Some(before) => Change {
                 look: true,
-                gone: Some(before.uid),
+                gone: Some(before.kept.uid().to_owned()),
             },
             None => Change {
                 look: true,
@@ -175,33 +135,24 @@ impl SessionCache {
     }
 
     /// The session of this name is gone.
-    pub fn remove(&self, key: &SessionRef) -> Change {
-        let mut inner = self.lock();
-        if let Some(object) = self.reader.get(key) {
-            inner
-                .writer
-                .apply_watcher_event(&Event::Delete((*object).clone()));
+    pub fn remove(&self, key: &Named) -> Change {
+        let gone = self.lock().unlink(key);
+        Change {
+            look: false,
+            gone: gone.map(|known| known.kept.uid().to_owned()),
         }
-        let gone = inner.unlink(key).map(|known| known.uid);
-        Change { look: false, gone }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for SessionCache {
-    fn default() -> Self {
-        SessionCache::new()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// Takes a session out of the indexes.
-    fn unlink(&mut self, key: &SessionRef) -> Option<Known> {
+    /// Takes a session out of all indexes.
+    fn unlink(&mut self, key: &Named) -> Option<Known> {
         let known = self.known.remove(key)?;
-        self.by_uid.remove(&known.uid);
+        self.by_uid.remove(known.kept.uid());
         if let Some(game) = &known.game
             && let Some(of_game) = self.by_game.get_mut(game)
         {
@@ -210,7 +161,30 @@ impl Inner {
                 self.by_game.remove(game);
             }
         }
+        if let Some(n) = self.shown.get_mut(&known.shown) {
+            *n -= 1;
+            if *n == 0 {
+                self.shown.remove(&known.shown);
+            }
+        }
         Some(known)
+    }
+
+    /// A session of this Game; the one copy of the Game's name.
+    fn link(&mut self, game: GameName, session: Named) -> Arc<GameName> {
+        let shared = self.by_game.get_key_value(&game);
+        let game = shared.map_or_else(|| Arc::new(game), |(shared, _)| shared.clone());
+        let of_game = self.by_game.entry(game.clone()).or_default();
+        of_game.insert(session);
+        game
+    }
+
+    /// One more session shows this; the one copy of it.
+    fn count(&mut self, shown: Shown) -> Arc<Shown> {
+        let shared = self.shown.get_key_value(&shown);
+        let shown = shared.map_or_else(|| Arc::new(shown), |(shared, _)| shared.clone());
+        *self.shown.entry(shown.clone()).or_default() += 1;
+        shown
     }
 }
 
@@ -290,13 +264,13 @@ mod tests {
         serde_json::from_str(&value.to_string()).unwrap()
     }
 
-    fn key(name: &str) -> SessionRef {
-        session_ref(Some("games"), name)
+    fn key(name: &str) -> Named {
+        Named::new(Some("games"), name)
     }
 
     #[test]
     fn our_own_status_asks_for_no_look_and_what_others_change_does() {
-        let cache = SessionCache::new();
+        let cache = SessionCache::default();
         let look = |change: fn(&mut Value)| cache.apply(session("a", "u", change)).look;
         assert!(look(|_| {}), "a new session");
         assert!(!look(|_| {}), "nothing changed");
@@ -317,7 +291,7 @@ mod tests {
 
     #[test]
     fn another_object_of_the_same_name_is_a_new_session_and_the_old_one_is_gone() {
-        let cache = SessionCache::new();
+        let cache = SessionCache::default();
         cache.apply(session("a", "old", |_| {}));
         let change = cache.apply(session("a", "new", |_| {}));
         let gone = Some("old".to_owned());
@@ -328,11 +302,12 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_gone_from_every_index() {
-        let cache = SessionCache::new();
+        let cache = SessionCache::default();
         cache.apply(session("a", "u", |_| {}));
         assert_eq!(cache.waiting_for("games", "wesnoth"), [key("a")]);
         assert_eq!(cache.remove(&key("a")).gone.as_deref(), Some("u"));
-        assert!(cache.get(&key("a")).is_none());
+        assert!(cache.kept(&key("a")).is_none());
+        assert!(cache.shown().is_empty());
         assert_eq!(cache.by_uid("u"), None);
         assert!(cache.waiting_for("games", "wesnoth").is_empty());
         assert!(cache.all().is_empty());
@@ -341,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_game_wakes_its_sessions_without_a_container_and_no_others() {
-        let cache = SessionCache::new();
+        let cache = SessionCache::default();
         cache.apply(session("waits", "1", |_| {}));
         cache.apply(session("plays", "2", |v| {
             v["status"] = json!({"container": {"id": "c"}})
@@ -358,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_session_that_names_another_game_moves_to_it() {
-        let cache = SessionCache::new();
+        let cache = SessionCache::default();
         cache.apply(session("a", "u", |_| {}));
         cache.apply(session("a", "u", |v| {
             v["spec"]["gameRef"]["name"] = json!("teeworlds")
@@ -368,11 +343,22 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_ready_from_the_start_so_that_a_drain_never_waits_for_it() {
-        let cache = SessionCache::new();
-        let ready =
-            futures::FutureExt::now_or_never(async { cache.store().wait_until_ready().await });
-        assert!(ready.is_some());
+    fn what_sessions_show_is_counted_as_it_changes() {
+        let cache = SessionCache::default();
+        let phase = |name: &str, phase: &str| {
+            cache.apply(session(name, name, |v| {
+                v["status"] = json!({"phase": phase})
+            }))
+        };
+        phase("a", "Pending");
+        phase("b", "Pending");
+        phase("a", "Running");
+        let counts = cache.shown();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(shown, n)| (&*shown.phase, *n))
+            .collect();
+        assert_eq!(counts, [("Pending", 1), ("Running", 1)]);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::claim::{Claim, Reader};
 use super::context::Context;
 use super::guard::Guarded;
+use super::named::Named;
+use super::own_writes;
 use super::trace;
-use super::triggers::session_ref;
 use super::watches::Saw;
 use crate::api::{Game, GameSession};
 use crate::runtime::{Hint, Runtime};
@@ -46,14 +47,14 @@ pub(super) fn sessions_sink(
     let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
     move |saw| match saw {
         Saw::Applied(object) => {
-            let key = session_ref(object.namespace().as_deref(), &object.name_any());
+            let key = Named::of(&object);
             let uid = object.uid().unwrap_or_default();
-            let version = object.resource_version().unwrap_or_default();
-            let echo = ctx.own_writes.is_echo(&uid, &version);
+            let version = own_writes::version(&object);
+            let echo = ctx.own_writes.is_echo(&uid, version);
             let change = ctx.cache.apply(object);
             // Once it is in the cache: whoever writes looks there after its answer.
-            trace::arrived(&ctx, &uid, &version);
-            ctx.own_writes.caught_up(&uid, &version);
+            trace::arrived(&ctx, &uid, version);
+            ctx.own_writes.caught_up(&uid, version);
             if let Some(gone) = change.gone {
                 ctx.forget(&gone);
             }
@@ -63,7 +64,6 @@ pub(super) fn sessions_sink(
             }
         }
         Saw::Removed(key) => {
-            let key = session_ref(key.namespace.as_deref(), &key.name);
             ctx.triggers.forget(&key);
             if let Some(gone) = ctx.cache.remove(&key).gone {
                 ctx.forget(&gone);
@@ -95,9 +95,9 @@ pub(super) fn games_sink(
             }
         }
         Saw::Removed(key) => {
-            let namespace = key.namespace.unwrap_or_default();
-            ctx.games.remove(&namespace, &key.name);
-            wake(&ctx, &namespace, &key.name);
+            let namespace = key.namespace().unwrap_or_default();
+            ctx.games.remove(namespace, key.name());
+            wake(&ctx, namespace, key.name());
         }
         Saw::Listed => {
             if let Some(synced) = first.take() {

@@ -1,14 +1,12 @@
 //! A session as the cache keeps it: its text, read anew at each look, which costs some 20 µs. Typed, with its
 //! maps and strings, one takes several times the memory. Pure.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
-use serde::{Deserialize, Deserializer};
+use kube::ResourceExt;
 
 use super::guard::{Guarded, Unreadable};
+use super::own_writes;
 use crate::api::GameSession;
 
 /// Prefix of our annotations: a change of one is a command.
@@ -17,8 +15,8 @@ pub const OURS: &str = "dillinger.dev/";
 /// A session in the cache; a copy shares it.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// Its names and its version, and nothing else.
-    metadata: ObjectMeta,
+    uid: Arc<str>,
+    version: u64,
     form: Form,
 }
 
@@ -30,6 +28,20 @@ enum Form {
 }
 
 impl Kept {
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The uid, to be shared.
+    pub fn shared_uid(&self) -> Arc<str> {
+        self.uid.clone()
+    }
+
+    /// Its resourceVersion.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The session; None where this version cannot read it.
     pub fn read(&self) -> Option<Arc<GameSession>> {
         match &self.form {
@@ -44,7 +56,7 @@ impl Kept {
     }
 
     /// Why it cannot be read; None where it can.
-    pub fn unreadable(&self) -> Option<&Unreadable> {
+    pub fn unreadable(&self) -> Option<&Arc<Unreadable>> {
         match &self.form {
             Form::Text(_) => None,
             Form::Unreadable(what) => Some(what),
@@ -54,14 +66,8 @@ impl Kept {
 
 impl From<Guarded<GameSession>> for Kept {
     fn from(session: Guarded<GameSession>) -> Self {
-        let whole = session.meta();
-        let metadata = ObjectMeta {
-            name: whole.name.clone(),
-            namespace: whole.namespace.clone(),
-            uid: whole.uid.clone(),
-            resource_version: whole.resource_version.clone(),
-            ..ObjectMeta::default()
-        };
+        let uid = session.uid().unwrap_or_default().into();
+        let version = own_writes::version(&session);
         let form = match session {
             Guarded::Read(session) => {
                 let mut session = Arc::unwrap_or_clone(session);
@@ -74,43 +80,7 @@ impl From<Guarded<GameSession>> for Kept {
             }
             Guarded::Unreadable(what) => Form::Unreadable(what),
         };
-        Kept { metadata, form }
-    }
-}
-
-/// What kube's controller asks of a kind, though its own watch is not used.
-impl<'de> Deserialize<'de> for Kept {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Guarded::deserialize(deserializer).map(Kept::from)
-    }
-}
-
-impl Resource for Kept {
-    type DynamicType = <GameSession as Resource>::DynamicType;
-    type Scope = <GameSession as Resource>::Scope;
-
-    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
-        GameSession::kind(dt)
-    }
-
-    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
-        GameSession::group(dt)
-    }
-
-    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
-        GameSession::version(dt)
-    }
-
-    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
-        GameSession::plural(dt)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        Kept { uid, version, form }
     }
 }
 
@@ -141,7 +111,7 @@ mod tests {
         let kept = Kept::from(came);
         let read = kept.read().unwrap();
         assert_eq!(json!(*read), json!(wanted));
-        assert_eq!(kept.meta().uid.as_deref(), Some("u"));
+        assert_eq!((kept.uid(), kept.version()), ("u", 7));
         assert!(kept.unreadable().is_none());
     }
 
@@ -150,6 +120,7 @@ mod tests {
         let kept = Kept::from(guarded(r#"{"user":5}"#));
         assert!(kept.read().is_none());
         assert!(!kept.unreadable().unwrap().error.is_empty());
-        assert_eq!(kept.meta().name.as_deref(), Some("friday"));
+        let name = kept.unreadable().unwrap().metadata.name.clone();
+        assert_eq!(name.as_deref(), Some("friday"));
     }
 }

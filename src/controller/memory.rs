@@ -45,14 +45,17 @@ impl Remembered {
 /// By uid; and since when the engine has been away, one clock for all its sessions.
 #[derive(Debug, Default)]
 pub struct Memory {
-    sessions: Mutex<HashMap<String, Remembered>>,
+    /// Boxed: a table keeps up to twice the room that it needs.
+    sessions: Mutex<HashMap<String, Box<Remembered>>>,
     away_since: Mutex<Option<Timestamp>>,
 }
 
 impl Memory {
     /// A copy of what is remembered.
     pub fn of(&self, uid: &str) -> Remembered {
-        self.lock().get(uid).cloned().unwrap_or_default()
+        self.lock()
+            .get(uid)
+            .map_or_else(Remembered::default, |known| (**known).clone())
     }
 
     /// Changes what is remembered.
@@ -149,7 +152,7 @@ impl Memory {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Remembered>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::ResourceExt;
+use kube::Resource;
 use tokio::time::Instant;
 
+use super::kept::Kept;
 use crate::api::GameSession;
 
 /// How long what a cache says of a session that is gone is not believed. Longer than the ten minutes between
@@ -53,12 +54,11 @@ impl OwnWrites {
     }
 
     /// The cache holds this version: when each write of ours that it shows was answered, each told once.
-    pub fn arrived(&self, uid: &str, resource_version: &str) -> Vec<Instant> {
+    pub fn arrived(&self, uid: &str, shown: u64) -> Vec<Instant> {
         let mut unseen = self.unseen();
         let Some(answers) = unseen.get_mut(uid) else {
             return Vec::new();
         };
-        let shown = resource_version.parse().unwrap_or(0);
         let seen = answers.extract_if(.., |(version, _)| *version <= shown);
         let seen = seen.map(|(_, answered)| answered).collect();
         if answers.is_empty() {
@@ -68,12 +68,11 @@ impl OwnWrites {
     }
 
     /// The cache holds this version: a reply that is no newer has served its turn.
-    pub fn caught_up(&self, uid: &str, resource_version: &str) {
-        let cached = resource_version.parse().unwrap_or(0);
+    pub fn caught_up(&self, uid: &str, cached: u64) {
         let mut replies = self.lock();
         if replies
             .get(uid)
-            .is_some_and(|reply| version(reply) <= cached)
+            .is_some_and(|reply| version(&**reply) <= cached)
         {
             replies.remove(uid);
         }
@@ -84,39 +83,36 @@ impl OwnWrites {
     pub fn newest(
         &self,
         uid: &str,
-        cached: impl FnOnce() -> Option<Arc<GameSession>>,
+        cached: impl FnOnce() -> Option<Kept>,
     ) -> Option<Arc<GameSession>> {
         if self.is_gone(uid) {
             return None;
         }
-        let mut replies = self.lock();
-        let reply = replies.get(uid).cloned();
-        let cached = cached();
-        match (reply, cached) {
-            (None, cached) => cached,
-            // The cache holds another object of this name, or none: the one of the reply is gone.
-            (Some(reply), Some(cached)) if reply.uid() != cached.uid() => {
-                replies.remove(uid);
-                Some(cached)
+        let cached = {
+            let mut replies = self.lock();
+            let cached = cached();
+            match (replies.get(uid), &cached) {
+                (Some(reply), Some(cached))
+                    if cached.uid() == uid && version(&**reply) > cached.version() =>
+                {
+                    return Some(reply.clone());
+                }
+                // The cache is as new, or holds another object of this name, or none: that of the reply is gone.
+                (Some(_), _) => {
+                    replies.remove(uid);
+                }
+                (None, _) => {}
             }
-            (Some(_), None) => {
-                replies.remove(uid);
-                None
-            }
-            (Some(reply), Some(cached)) if version(&reply) > version(&cached) => Some(reply),
-            (Some(_), Some(cached)) => {
-                replies.remove(uid);
-                Some(cached)
-            }
-        }
+            cached
+        };
+        cached?.read()
     }
 
     /// Whether an event only shows what we wrote ourselves.
-    pub fn is_echo(&self, uid: &str, resource_version: &str) -> bool {
+    pub fn is_echo(&self, uid: &str, shown: u64) -> bool {
         let replies = self.lock();
-        replies.get(uid).is_some_and(|reply| {
-            reply.metadata.resource_version.as_deref() == Some(resource_version)
-        })
+        let reply = replies.get(uid);
+        reply.is_some_and(|reply| version(&**reply) == shown)
     }
 
     /// The session is gone.
@@ -135,13 +131,16 @@ impl OwnWrites {
 }
 
 /// Versions of one object can be compared as numbers (Kubernetes 1.35 says so, etcd always did).
-fn version(session: &GameSession) -> u64 {
-    let text = session.metadata.resource_version.as_deref();
+pub fn version<K: Resource>(object: &K) -> u64 {
+    let text = object.meta().resource_version.as_deref();
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
+
+    use super::super::guard::Guarded;
     use super::*;
     use crate::api::{GameRef, GameSessionSpec};
 
@@ -168,14 +167,15 @@ mod tests {
         Arc::new(session)
     }
 
+    fn cached(uid: &str, version: u64) -> Option<Kept> {
+        Some(Kept::from(Guarded::Read(session(uid, version))))
+    }
+
     #[test]
     fn our_reply_wins_until_the_cache_is_as_new() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        let seen = |cached| {
-            own.newest("u", || Some(session("u", cached)))
-                .map(|s| version(&s))
-        };
+        let seen = |at| own.newest("u", || cached("u", at)).map(|s| version(&*s));
         assert_eq!(seen(9), Some(10));
         assert_eq!(seen(8), Some(10));
         assert_eq!(seen(10), Some(10));
@@ -186,10 +186,7 @@ mod tests {
     fn versions_are_numbers_and_not_words() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        assert_eq!(
-            version(&own.newest("u", || Some(session("u", 9))).unwrap()),
-            10
-        );
+        assert_eq!(version(&*own.newest("u", || cached("u", 9)).unwrap()), 10);
     }
 
     #[test]
@@ -198,7 +195,7 @@ mod tests {
         own.remember("u", session("u", 10));
         assert!(own.newest("u", || None).is_none());
         own.remember("u", session("u", 10));
-        let other = own.newest("u", || Some(session("v", 3))).unwrap();
+        let other = own.newest("u", || cached("v", 3)).unwrap();
         assert_eq!(other.uid().as_deref(), Some("v"));
     }
 
@@ -207,8 +204,8 @@ mod tests {
         // The watch catches up between the two reads: what was written must not be missed.
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        let newest = own.newest("u", || Some(session("u", 11)));
-        assert_eq!(version(&newest.unwrap()), 11);
+        let newest = own.newest("u", || cached("u", 11));
+        assert_eq!(version(&*newest.unwrap()), 11);
     }
 
     #[tokio::test(start_paused = true)]
@@ -217,35 +214,35 @@ mod tests {
         own.remember("u", session("u", 10));
         own.gone("u");
         own.forget("u");
-        assert!(own.newest("u", || Some(session("u", 9))).is_none());
+        assert!(own.newest("u", || cached("u", 9)).is_none());
         assert!(own.newest("u", || None).is_none());
-        assert!(own.newest("u", || Some(session("u", 11))).is_none());
-        assert!(own.newest("v", || Some(session("v", 12))).is_some());
+        assert!(own.newest("u", || cached("u", 11)).is_none());
+        assert!(own.newest("v", || cached("v", 12)).is_some());
         tokio::time::advance(GONE).await;
-        assert!(own.newest("u", || Some(session("u", 11))).is_some());
+        assert!(own.newest("u", || cached("u", 11)).is_some());
     }
 
     #[test]
     fn an_event_that_shows_our_own_write_is_an_echo_and_a_later_one_is_not() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        assert!(own.is_echo("u", "10"));
-        assert!(!own.is_echo("u", "11"));
-        assert!(!own.is_echo("v", "10"));
+        assert!(own.is_echo("u", 10));
+        assert!(!own.is_echo("u", 11));
+        assert!(!own.is_echo("v", 10));
         own.forget("u");
-        assert!(!own.is_echo("u", "10"));
+        assert!(!own.is_echo("u", 10));
     }
 
     #[test]
     fn a_reply_goes_once_the_cache_is_as_new_and_not_before() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        own.caught_up("u", "9");
-        assert!(own.is_echo("u", "10"), "an older event leaves it");
-        own.caught_up("v", "11");
-        assert!(own.is_echo("u", "10"), "another session's leaves it");
-        own.caught_up("u", "10");
-        assert!(!own.is_echo("u", "10"));
+        own.caught_up("u", 9);
+        assert!(own.is_echo("u", 10), "an older event leaves it");
+        own.caught_up("v", 11);
+        assert!(own.is_echo("u", 10), "another session's leaves it");
+        own.caught_up("u", 10);
+        assert!(!own.is_echo("u", 10));
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,12 +258,12 @@ mod tests {
             let answered = own.arrived(uid, version);
             answered.iter().map(Instant::elapsed).collect()
         };
-        assert_eq!(ages("u", "9"), none);
-        assert_eq!(ages("u", "11"), [second], "another's write on top of ours");
-        assert_eq!(ages("u", "11"), none, "told once");
+        assert_eq!(ages("u", 9), none);
+        assert_eq!(ages("u", 11), [second], "another's write on top of ours");
+        assert_eq!(ages("u", 11), none, "told once");
         tokio::time::advance(second).await;
-        assert_eq!(ages("u", "12"), [second]);
+        assert_eq!(ages("u", 12), [second]);
         own.forget("v");
-        assert_eq!(ages("v", "11"), none, "gone, and never seen");
+        assert_eq!(ages("v", 11), none, "gone, and never seen");
     }
 }

@@ -6,14 +6,12 @@
 mod effect;
 mod rest;
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use tokio::time::Instant;
 use tracing::field::debug;
 use tracing::{Instrument, Span};
@@ -21,11 +19,13 @@ use tracing::{Instrument, Span};
 use super::claim::Claim;
 use super::context::Context;
 use super::gate::Write;
+use super::guard::Guarded;
 use super::kept::Kept;
+use super::named::Named;
 use super::observe::{Observed, observe};
 use super::patch::WriteError;
 use super::trace;
-use super::triggers::{SessionRef, session_ref};
+use super::triggers::Turn;
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
@@ -57,7 +57,9 @@ enum End {
     NotLeading,
 }
 
-enum Wait {
+/// When to look at a session again, if nothing names it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
     For(Duration),
     /// Only when something changes.
     Never,
@@ -83,21 +85,26 @@ impl From<WriteError> for End {
     }
 }
 
-/// What kube calls for each trigger and each look that is due. Never fails: a failure is a later look.
-pub async fn reconcile(object: Arc<Kept>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+/// One look at the session whose turn it is. Never fails: a failure is a later look.
+pub async fn reconcile(turn: &Turn, ctx: &Context) -> Wait {
     let began = Instant::now();
-    let key = session_ref(object.namespace().as_deref(), &object.name_any());
-    let uid = object.uid().unwrap_or_default();
-    let fired = ctx.triggers.began(&key);
+    let Turn {
+        session: key,
+        fired,
+    } = turn;
+    let Some(kept) = ctx.cache.kept(key) else {
+        return Wait::Never;
+    };
+    let uid = kept.uid();
     if let Some(fired) = fired {
-        ctx.stage_ended(&uid, Stage::Queue, fired);
+        ctx.stage_ended(uid, Stage::Queue, *fired);
     }
-    if let Some(later) = not_now(&ctx) {
-        return Ok(later);
+    if let Some(later) = not_now(ctx) {
+        return later;
     }
     let queued = fired.map(|fired| began.duration_since(fired));
-    let look = stages::look(key.namespace.as_deref(), &key.name, &uid, queued);
-    let run = run(&ctx, &key, &object, &uid).instrument(look);
+    let look = stages::look(key.namespace(), key.name(), uid, queued);
+    let run = run(ctx, key, &kept).instrument(look);
     let end = AssertUnwindSafe(run).catch_unwind().await;
     let end = end.unwrap_or_else(|panic| {
         End::Failed(Failure {
@@ -105,33 +112,30 @@ pub async fn reconcile(object: Arc<Kept>, ctx: Arc<Context>) -> Result<Action, I
             words: panic_words(&*panic),
         })
     });
-    if ctx.cache.by_uid(&uid).is_none() {
+    if ctx.cache.by_uid(uid).is_none() {
         // It went while it was looked at.
-        ctx.forget(&uid);
+        ctx.forget(uid);
     }
     ctx.metrics.reconciles.inc();
     ctx.metrics
         .reconcile_duration
         .observe(began.elapsed().as_secs_f64());
-    Ok(match end {
+    match end {
         End::Rest(wait) => {
-            ctx.backoff.succeeded(&uid);
-            match wait {
-                Wait::For(wait) => Action::requeue(wait),
-                Wait::Never => Action::await_change(),
-            }
+            ctx.backoff.succeeded(uid);
+            wait
         }
         gone @ (End::Gone | End::Missing) => {
             if matches!(gone, End::Gone) {
-                ctx.own_writes.gone(&uid);
+                ctx.own_writes.gone(uid);
             }
-            ctx.forget(&uid);
+            ctx.forget(uid);
             // Another session may have taken the name meanwhile; the watch tells, the clock finds.
-            Action::requeue(ctx.jitter.around(SLOW_CLOCK, 0.1))
+            Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1))
         }
-        End::NotLeading => Action::requeue(ctx.jitter.around(CLAIM_BACK, 0.1)),
+        End::NotLeading => Wait::For(ctx.jitter.around(CLAIM_BACK, 0.1)),
         End::Failed(Failure { reason, words }) => {
-            let wait = ctx.backoff.failed(&uid);
+            let wait = ctx.backoff.failed(uid);
             ctx.metrics
                 .reconcile_errors
                 .get_or_create_owned(&ReasonLabel { reason })
@@ -140,36 +144,36 @@ pub async fn reconcile(object: Arc<Kept>, ctx: Arc<Context>) -> Result<Action, I
                 session = %key, uid, reason, words, wait_ms = wait.as_millis() as u64,
                 "look ended early"
             );
-            Action::requeue(wait)
+            Wait::For(wait)
         }
-    })
-}
-
-/// kube asks this for errors alone, and there are none.
-pub fn never(_: Arc<Kept>, error: &Infallible, _: Arc<Context>) -> Action {
-    match *error {}
+    }
 }
 
 /// Some: nothing may be decided now. A new term names every session again; a lapsed claim comes back, or
 /// is found to be another's.
-fn not_now(ctx: &Context) -> Option<Action> {
+fn not_now(ctx: &Context) -> Option<Wait> {
     let claim = ctx.claim.borrow();
     match &*claim {
-        Claim::Standby => Some(Action::await_change()),
+        Claim::Standby => Some(Wait::Never),
         Claim::NoEngine => None,
         Claim::Leading { .. } if claim.leads(Instant::now()).is_some() => None,
-        Claim::Leading { .. } => Some(Action::requeue(ctx.jitter.around(CLAIM_BACK, 0.1))),
+        Claim::Leading { .. } => Some(Wait::For(ctx.jitter.around(CLAIM_BACK, 0.1))),
     }
 }
 
-async fn run(ctx: &Context, key: &SessionRef, object: &Kept, uid: &str) -> End {
-    let kept = ctx.cache.kept(key);
-    if let Some(what) = kept.as_ref().and_then(|kept| kept.unreadable()) {
-        trace::unreadable(ctx, object, uid, &what.error);
+async fn run(ctx: &Context, key: &Named, kept: &Kept) -> End {
+    let uid = kept.uid();
+    if let Some(what) = kept.unreadable() {
+        trace::unreadable(
+            ctx,
+            &Guarded::<GameSession>::Unreadable(what.clone()),
+            uid,
+            &what.error,
+        );
         return End::Rest(Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1)));
     }
-    match ctx.own_writes.newest(uid, || ctx.cache.get(key)) {
-        // The object that kube holds may be older than both.
+    match ctx.own_writes.newest(uid, || ctx.cache.kept(key)) {
+        // Another session may have taken the name since.
         Some(session) if session.uid().as_deref() == Some(uid) => {
             Reconcile {
                 ctx,
@@ -189,7 +193,7 @@ async fn run(ctx: &Context, key: &SessionRef, object: &Kept, uid: &str) -> End {
 /// One reconcile on its way.
 struct Reconcile<'a> {
     ctx: &'a Context,
-    key: &'a SessionRef,
+    key: &'a Named,
     uid: &'a str,
     /// The newest copy: our last reply, a live GET, or the cache.
     session: Arc<GameSession>,

@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use kube::runtime::controller::{self, Controller};
-use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::backoff::Backoff;
 use super::bucket::Bucket;
-use super::cache::{GameCache, SessionCache};
+use super::cache::GameCache;
 use super::claim::Claim;
 use super::client::WatchAges;
 use super::context::{Context, DOUBT_REPORTS};
@@ -26,13 +23,12 @@ use super::gate::{Gate, Stops};
 use super::guard::Guarded;
 use super::jitter::Jitter;
 use super::keeper::{self, EngineNow, Keeper};
-use super::kept::Kept;
 use super::lease::Leases;
+use super::looks;
 use super::memory::Memory;
 use super::own_writes::OwnWrites;
 use super::patch::Sessions;
 use super::pulse;
-use super::reconcile::{never, reconcile};
 use super::sweep::Sweep;
 use super::triggers::Triggers;
 use super::watches::Watch;
@@ -43,8 +39,6 @@ use crate::session::observation::Owner;
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::metrics::Metrics;
 
-/// Looks at once: enough to hide the waits of single calls, few enough sockets to the API server.
-const CONCURRENCY: u16 = 32;
 /// Longest drain at shutdown: calls under way end or are cut off, no game waits for it.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -128,7 +122,7 @@ impl Setup {
             sessions: Sessions::new(client, gate.clone(), metrics.clone()),
             gate,
             leases,
-            cache: Arc::new(SessionCache::new()),
+            cache: Arc::default(),
             games: Arc::new(GameCache::default()),
             own_writes: OwnWrites::default(),
             memory: Memory::default(),
@@ -203,7 +197,7 @@ impl Parts {
         };
         tasks.spawn(sweep.run(stop.clone()));
 
-        let looks = looks(ctx, stop.clone());
+        let looks = looks::run(ctx, stop.clone());
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -259,27 +253,6 @@ impl Setup {
             jitter: self.jitter.clone(),
         }
     }
-}
-
-/// Runs the loop over all triggers; ends after `stop`, when the looks under way have ended.
-async fn looks(ctx: Arc<Context>, stop: CancellationToken) {
-    let nothing = stream::pending::<Result<Kept, watcher::Error>>();
-    let config = controller::Config::default()
-        .concurrency(CONCURRENCY)
-        .debounce(Duration::ZERO);
-    Controller::for_stream(nothing, ctx.cache.store())
-        .with_config(config)
-        .reconcile_on(ctx.triggers.stream())
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, never, ctx)
-        .for_each(|done| {
-            // A session that was deleted before its turn came is no error.
-            if let Err(error) = done {
-                tracing::trace!(%error, "no look");
-            }
-            std::future::ready(())
-        })
-        .await;
 }
 
 async fn until(stop: CancellationToken, task: impl Future<Output = ()>) {

@@ -4,7 +4,7 @@ use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::triggers::SessionRef;
+use super::named::Named;
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
@@ -69,18 +69,17 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
 }
 
 /// A write of ours was answered with this, which the watch may have shown already.
-pub fn answered(ctx: &Context, key: &SessionRef, uid: &str, reply: &GameSession) {
+pub fn answered(ctx: &Context, key: &Named, uid: &str, reply: &GameSession) {
     ctx.own_writes.answered(uid, reply);
     // Read after it is waited for: what comes later finds it waiting.
     let cached = ctx.cache.kept(key);
-    if let Some(cached) = cached.filter(|cached| cached.meta().uid.as_deref() == Some(uid)) {
-        let version = cached.meta().resource_version.as_deref();
-        arrived(ctx, uid, version.unwrap_or_default());
+    if let Some(cached) = cached.filter(|cached| cached.uid() == uid) {
+        arrived(ctx, uid, cached.version());
     }
 }
 
 /// The cache holds this version of the session, and with it all that we wrote before.
-pub fn arrived(ctx: &Context, uid: &str, version: &str) {
+pub fn arrived(ctx: &Context, uid: &str, version: u64) {
     for answered in ctx.own_writes.arrived(uid, version) {
         ctx.stage_ended(uid, Stage::Watch, answered);
     }

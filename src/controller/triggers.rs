@@ -1,77 +1,104 @@
-//! One coalescing set of sessions to look at, in the order in which they were first named.
+//! Which session is looked at next: those that were named, each once and in the order in which they were first
+//! named, and those whose time has come. Never two looks at one session at a time; one named during its look has
+//! another after it, and a name consumes the time that was agreed.
 //!
 //! Closed while nothing may be decided (caches cold, no claim): names are kept, none is given out.
 //! Never blocks beyond a short lock.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::Pin;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 
-use futures::Stream;
-use kube::runtime::reflector::ObjectRef;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::kept::Kept;
+use super::named::Named;
 
-/// What names a session to the controller.
-pub type SessionRef = ObjectRef<Kept>;
-
-/// The session of this name. Without the uid and the version that kube would copy along.
-pub fn session_ref(namespace: Option<&str>, name: &str) -> SessionRef {
-    let session = SessionRef::new(name);
-    match namespace {
-        Some(namespace) => session.within(namespace),
-        None => session,
-    }
-}
-
-/// The set; a copy is the same set.
+/// The sessions to look at; a copy is the same.
 #[derive(Clone, Debug, Default)]
-pub struct Triggers(Arc<Mutex<State>>);
+pub struct Triggers(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    named: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    order: VecDeque<SessionRef>,
-    /// Fired and not yet looked at, and since when.
-    waiting: HashMap<SessionRef, Instant>,
-    queued: HashSet<SessionRef>,
+    /// Queued sessions, oldest first. One that was forgotten stays until its turn.
+    order: VecDeque<Named>,
+    sessions: HashMap<Named, Entry>,
+    due: BTreeSet<(Instant, Named)>,
     open: bool,
-    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Named and not yet looked at since then.
+    fired: Option<Instant>,
+    stands: Stands,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Queued,
+    Due(Instant),
+    Looking { again: bool },
+}
+
+/// A session whose look begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub session: Named,
+    /// Since when it waited, if it was named; it may have been just its time.
+    pub fired: Option<Instant>,
 }
 
 impl Triggers {
-    /// "Look at this session"; once is enough until it was given out.
-    pub fn fire(&self, session: SessionRef) {
-        let waker = {
-            let mut state = self.lock();
-            let since = state.waiting.entry(session.clone());
-            since.or_insert_with(Instant::now);
-            if !state.queued.insert(session.clone()) {
-                return;
+    /// "Look at this session"; once is enough until its look begins.
+    pub fn fire(&self, session: Named) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let State {
+            order,
+            sessions,
+            due,
+            ..
+        } = &mut *state;
+        let entry = sessions.entry(session.clone()).or_insert_with(|| {
+            order.push_back(session.clone());
+            Entry {
+                fired: None,
+                stands: Stands::Queued,
             }
-            state.order.push_back(session);
-            if state.open { state.waker.take() } else { None }
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        });
+        entry.fired.get_or_insert(now);
+        match &mut entry.stands {
+            Stands::Queued => {}
+            Stands::Looking { again } => *again = true,
+            Stands::Due(at) => {
+                due.remove(&(*at, session.clone()));
+                entry.stands = Stands::Queued;
+                order.push_back(session);
+            }
         }
+        drop(state);
+        self.0.named.notify_one();
     }
 
-    /// Begins to give names out, the kept ones first. They wait since now: nobody was to look before.
+    /// Begins to give turns, to the kept names first. They wait since now: nobody was to look before.
     pub fn open(&self) {
-        let waker = {
-            let mut state = self.lock();
-            if !state.open {
-                let now = Instant::now();
-                state.waiting.values_mut().for_each(|since| *since = now);
-            }
-            state.open = true;
-            state.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut state = self.lock();
+        if !state.open {
+            let now = Instant::now();
+            let waiting = state.sessions.values_mut();
+            waiting
+                .filter_map(|entry| entry.fired.as_mut())
+                .for_each(|since| *since = now);
         }
+        state.open = true;
+        drop(state);
+        self.0.named.notify_one();
     }
 
     /// Keeps names from now on.
@@ -79,47 +106,94 @@ impl Triggers {
         self.lock().open = false;
     }
 
-    /// A look at this session begins: what was fired before is answered by it. Since when it waited, if
-    /// anything was fired.
-    pub fn began(&self, session: &SessionRef) -> Option<Instant> {
-        self.lock().waiting.remove(session)
+    /// The next turn. Its look must be [`ended`](Self::ended).
+    pub fn next(&self, now: Instant) -> Option<Turn> {
+        let mut state = self.lock();
+        if !state.open {
+            return None;
+        }
+        while state.due.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, session) = state.due.pop_first().expect("there is a first");
+            if let Some(entry) = state.sessions.get_mut(&session) {
+                entry.stands = Stands::Queued;
+                state.order.push_back(session);
+            }
+        }
+        while let Some(session) = state.order.pop_front() {
+            if let Some(entry) = state.sessions.get_mut(&session)
+                && entry.stands == Stands::Queued
+            {
+                entry.stands = Stands::Looking { again: false };
+                let fired = entry.fired.take();
+                return Some(Turn { session, fired });
+            }
+        }
+        None
+    }
+
+    /// A look ended, and the next is due then; None: only when it is named.
+    pub fn ended(&self, session: Named, next: Option<Instant>) {
+        let mut state = self.lock();
+        let Some(entry) = state.sessions.get_mut(&session) else {
+            return;
+        };
+        match (entry.stands, next) {
+            (Stands::Looking { again: true }, _) => {
+                entry.stands = Stands::Queued;
+                state.order.push_back(session);
+            }
+            (_, Some(at)) => {
+                entry.stands = Stands::Due(at);
+                state.due.insert((at, session));
+            }
+            (_, None) => {
+                state.sessions.remove(&session);
+            }
+        }
     }
 
     /// The session is gone: no look at it will begin.
-    pub fn forget(&self, session: &SessionRef) {
-        self.lock().waiting.remove(session);
+    pub fn forget(&self, session: &Named) {
+        let mut state = self.lock();
+        let Some(entry) = state.sessions.get_mut(session) else {
+            return;
+        };
+        match entry.stands {
+            // Its end takes it out.
+            Stands::Looking { .. } => {
+                entry.fired = None;
+                entry.stands = Stands::Looking { again: false };
+                return;
+            }
+            Stands::Queued => {}
+            Stands::Due(at) => {
+                state.due.remove(&(at, session.clone()));
+            }
+        }
+        state.sessions.remove(session);
     }
 
-    /// How many sessions wait for a look.
+    /// How many named sessions wait for a look.
     pub fn depth(&self) -> usize {
-        self.lock().waiting.len()
+        let state = self.lock();
+        let waiting = state.sessions.values();
+        waiting.filter(|entry| entry.fired.is_some()).count()
     }
 
-    /// The names, as they come. For one reader.
-    pub fn stream(&self) -> impl Stream<Item = SessionRef> + Send + use<> {
-        Given(self.clone())
+    /// When the next session is due; None while closed.
+    pub fn due(&self) -> Option<Instant> {
+        let state = self.lock();
+        let first = state.due.first().filter(|_| state.open);
+        first.map(|(at, _)| *at)
+    }
+
+    /// Until something was named, or the triggers were opened, since the last time. For one waiter.
+    pub async fn named(&self) {
+        self.0.named.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Given(Triggers);
-
-impl Stream for Given {
-    type Item = SessionRef;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SessionRef>> {
-        let mut state = self.0.lock();
-        if state.open
-            && let Some(session) = state.order.pop_front()
-        {
-            state.queued.remove(&session);
-            return Poll::Ready(Some(session));
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,82 +201,170 @@ impl Stream for Given {
 mod tests {
     use std::time::Duration;
 
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
 
     use super::*;
 
-    fn session(name: &str) -> SessionRef {
-        ObjectRef::new(name).within("games")
+    fn session(name: &str) -> Named {
+        Named::new(Some("games"), name)
+    }
+
+    fn open() -> Triggers {
+        let triggers = Triggers::default();
+        triggers.open();
+        triggers
+    }
+
+    /// The name of the next turn.
+    fn next(triggers: &Triggers) -> Option<String> {
+        let turn = triggers.next(Instant::now())?;
+        Some(turn.session.name().to_owned())
+    }
+
+    fn in_seconds(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn a_session_named_many_times_is_given_out_once_and_in_order() {
-        let triggers = Triggers::default();
-        triggers.open();
+    fn a_session_named_many_times_has_one_turn_and_in_order() {
+        let triggers = open();
         for name in ["b", "a", "b", "c", "a"] {
             triggers.fire(session(name));
         }
-        let mut stream = Box::pin(triggers.stream());
-        let names: Vec<_> = std::iter::from_fn(|| stream.next().now_or_never().flatten())
-            .map(|session| session.name)
-            .collect();
+        let names: Vec<_> = std::iter::from_fn(|| next(&triggers)).collect();
         assert_eq!(names, ["b", "a", "c"]);
     }
 
     #[test]
-    fn one_named_again_after_it_was_given_out_comes_again() {
-        let triggers = Triggers::default();
-        triggers.open();
-        let mut stream = Box::pin(triggers.stream());
+    fn one_named_many_times_during_its_look_has_one_more_after_it_and_never_two_at_once() {
+        let triggers = open();
         triggers.fire(session("a"));
-        assert!(stream.next().now_or_never().is_some());
-        assert!(stream.next().now_or_never().is_none());
+        assert!(next(&triggers).is_some());
         triggers.fire(session("a"));
-        assert!(stream.next().now_or_never().is_some());
+        triggers.fire(session("a"));
+        assert_eq!(next(&triggers), None);
+        triggers.ended(session("a"), Some(in_seconds(60)));
+        assert!(next(&triggers).is_some());
+        triggers.ended(session("a"), None);
+        assert_eq!(next(&triggers), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_has_a_turn_when_it_is_due_and_not_before() {
+        let triggers = open();
+        for (name, seconds) in [("late", 60), ("soon", 5)] {
+            triggers.fire(session(name));
+            assert!(next(&triggers).is_some());
+            triggers.ended(session(name), Some(in_seconds(seconds)));
+        }
+        assert_eq!(triggers.due(), Some(in_seconds(5)));
+        assert_eq!(next(&triggers), None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(next(&triggers).as_deref(), Some("soon"));
+        assert_eq!(next(&triggers), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_consumes_the_time_that_was_agreed() {
+        let triggers = open();
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        triggers.ended(session("a"), Some(in_seconds(5)));
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        triggers.ended(session("a"), None);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!((next(&triggers), triggers.due()), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_gone_has_no_turn_whether_it_was_named_or_due() {
+        let triggers = open();
+        triggers.fire(session("due"));
+        assert!(next(&triggers).is_some());
+        triggers.ended(session("due"), Some(in_seconds(5)));
+        triggers.fire(session("named"));
+        triggers.forget(&session("due"));
+        triggers.forget(&session("named"));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!((next(&triggers), triggers.due()), (None, None));
+    }
+
+    #[test]
+    fn one_that_came_again_after_it_was_gone_has_one_turn() {
+        let triggers = open();
+        triggers.fire(session("a"));
+        triggers.forget(&session("a"));
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        assert_eq!(next(&triggers), None, "the forgotten name gives no second");
+    }
+
+    #[test]
+    fn one_that_went_during_its_look_and_was_named_before_has_no_second() {
+        let triggers = open();
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        triggers.fire(session("a"));
+        triggers.forget(&session("a"));
+        triggers.ended(session("a"), None);
+        assert_eq!(next(&triggers), None);
+        assert_eq!(triggers.depth(), 0);
     }
 
     #[tokio::test]
-    async fn while_closed_names_are_kept_and_opening_wakes_the_reader() {
+    async fn while_closed_names_are_kept_and_opening_tells() {
         let triggers = Triggers::default();
         triggers.fire(session("a"));
-        let mut stream = Box::pin(triggers.stream());
-        assert!(stream.next().now_or_never().is_none());
-        let reader = tokio::spawn(async move { stream.next().await });
-        tokio::task::yield_now().await;
+        triggers.named().await;
+        assert_eq!(next(&triggers), None);
         triggers.open();
-        assert_eq!(reader.await.unwrap().unwrap().name, "a");
+        assert!(triggers.named().now_or_never().is_some());
+        assert_eq!(next(&triggers).as_deref(), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_closed_nothing_is_due() {
+        let triggers = open();
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        triggers.ended(session("a"), Some(in_seconds(5)));
+        triggers.close();
+        assert_eq!(triggers.due(), None);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(next(&triggers), None);
     }
 
     #[test]
     fn the_depth_counts_what_waits_for_a_look_and_not_what_is_looked_at() {
-        let triggers = Triggers::default();
+        let triggers = open();
         triggers.fire(session("a"));
         triggers.fire(session("b"));
         assert_eq!(triggers.depth(), 2);
-        triggers.began(&session("a"));
+        assert!(next(&triggers).is_some());
         assert_eq!(triggers.depth(), 1);
         triggers.forget(&session("b"));
         assert_eq!(triggers.depth(), 0, "nobody will look at what is gone");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_waits_since_the_first_trigger_that_no_look_answered() {
-        let triggers = Triggers::default();
-        triggers.open();
-        let waited = || triggers.began(&session("a")).map(|since| since.elapsed());
+    async fn a_session_waits_since_the_first_name_that_no_look_answered() {
+        let triggers = open();
+        let waited = || {
+            let turn = triggers.next(Instant::now())?;
+            triggers.ended(turn.session, Some(Instant::now()));
+            Some(turn.fired.map(|since| since.elapsed()))
+        };
         triggers.fire(session("a"));
         tokio::time::advance(Duration::from_secs(2)).await;
         triggers.fire(session("a"));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(waited(), Some(Duration::from_secs(3)));
-        assert_eq!(
-            waited(),
-            None,
-            "a look that nothing fired waited for nothing"
-        );
+        assert_eq!(waited(), Some(Some(Duration::from_secs(3))));
+        let due = "a look that was only due waited for nothing";
+        assert_eq!(waited(), Some(None), "{due}");
         triggers.fire(session("a"));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(waited(), Some(Duration::from_secs(1)));
+        assert_eq!(waited(), Some(Some(Duration::from_secs(1))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -213,7 +375,7 @@ mod tests {
         triggers.open();
         tokio::time::advance(Duration::from_secs(1)).await;
         triggers.open();
-        let waited = triggers.began(&session("a")).map(|since| since.elapsed());
-        assert_eq!(waited, Some(Duration::from_secs(1)));
+        let turn = triggers.next(Instant::now()).unwrap();
+        assert_eq!(turn.fired.unwrap().elapsed(), Duration::from_secs(1));
     }
 }

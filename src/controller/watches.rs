@@ -6,11 +6,9 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -19,6 +17,7 @@ use tokio::time::Instant;
 use super::backoff::doubled;
 use super::client::WatchAges;
 use super::jitter::Jitter;
+use super::named::Named;
 use super::patch::words;
 use crate::telemetry::health::{Health, Part};
 
@@ -40,7 +39,7 @@ const ANSWERED: Duration = Duration::from_millis(500);
 pub enum Saw<K: Resource<DynamicType = ()>> {
     Applied(K),
     /// Deleted, or missing in a new list.
-    Removed(ObjectRef<K>),
+    Removed(Named),
     /// A list is complete.
     Listed,
 }
@@ -60,13 +59,12 @@ impl Watch {
     pub async fn follow<K>(self, api: Api<K>, mut sink: impl FnMut(Saw<K>))
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-        ObjectRef<K>: Eq + Hash,
     {
         let config = watcher::Config::default().timeout(TIMEOUT).page_size(PAGE);
         let mut events = watcher(api.clone(), config.clone()).boxed();
         let mut list_at = Instant::now() + self.jitter.around(LIST, 0.1);
-        let mut known: HashSet<ObjectRef<K>> = HashSet::new();
-        let mut listed: HashSet<ObjectRef<K>> = HashSet::new();
+        let mut known: HashSet<Named> = HashSet::new();
+        let mut listed: HashSet<Named> = HashSet::new();
         let mut failures = 0;
         let mut failed_at: Option<Instant> = None;
         loop {
@@ -93,7 +91,7 @@ impl Watch {
                     match event {
                         Event::Init => listed.clear(),
                         Event::InitApply(object) => {
-                            listed.insert(named(&object));
+                            listed.insert(Named::of(&object));
                             sink(Saw::Applied(object));
                         }
                         Event::InitDone => {
@@ -105,12 +103,12 @@ impl Watch {
                             self.health.there(self.part);
                         }
                         Event::Apply(object) => {
-                            known.insert(named(&object));
+                            known.insert(Named::of(&object));
                             sink(Saw::Applied(object));
                             self.health.there(self.part);
                         }
                         Event::Delete(object) => {
-                            let key = named(&object);
+                            let key = Named::of(&object);
                             known.remove(&key);
                             sink(Saw::Removed(key));
                             self.health.there(self.part);
@@ -136,13 +134,6 @@ impl Watch {
             }
         }
     }
-}
-
-/// The object's name, without the uid and the version that kube would copy along.
-fn named<K: Resource<DynamicType = ()>>(object: &K) -> ObjectRef<K> {
-    let mut key = ObjectRef::from_obj(object);
-    (key.extra.uid, key.extra.resource_version) = (None, None);
-    key
 }
 
 /// What a person needs to know of a watch's failure.

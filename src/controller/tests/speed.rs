@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::World;
 
-/// kube's queue of due looks counts whole milliseconds, and the user of these tests asks once a millisecond.
-const QUEUE: Duration = Duration::from_millis(1);
+/// The user of these tests asks once a millisecond; a look begins at once.
+const ASKED: Duration = Duration::from_millis(1);
 
 /// How long until this holds.
 async fn took(world: &World, what: &str, holds: impl Fn() -> bool) -> Duration {
@@ -35,7 +35,7 @@ async fn a_cold_session_is_ready_as_soon_as_its_look_begins() {
     for name in ["friday", "monday"] {
         world.session(name);
         let took = took(&world, "ready", || shows(&world, name, "Running")).await;
-        assert_eq!(took, QUEUE, "{name}: {:?}", world.api.writes());
+        assert_eq!(took, ASKED, "{name}: {:?}", world.api.writes());
     }
     running.stop().await;
 }
@@ -51,7 +51,7 @@ async fn a_hundred_cold_sessions_at_once_take_no_longer_than_one() {
     }
     let all = || names.iter().all(|name| shows(&world, name, "Running"));
     let took = took(&world, "all are ready", all).await;
-    assert_eq!(took, QUEUE);
+    assert_eq!(took, ASKED);
     running.stop().await;
 }
 
@@ -69,6 +69,6 @@ async fn a_stop_and_a_deletion_wait_for_nothing_but_the_game() {
     world.settle().await;
     world.api.delete("friday");
     let gone = took(&world, "gone", || world.api.session("friday").is_none()).await;
-    assert_eq!((stopped, gone), (QUEUE, QUEUE));
+    assert_eq!((stopped, gone), (ASKED, ASKED));
     running.stop().await;
 }
