@@ -60,7 +60,7 @@ pub(super) fn sessions_sink(
             }
             // What we wrote ourselves was planned over already.
             if change.look && !echo {
-                ctx.triggers.fire(key);
+                ctx.triggers.came(key, version);
             }
         }
         Saw::Removed(key) => {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::named::Named;
-use super::reconcile::{Wait, reconcile};
+use super::reconcile::{Looked, Wait, reconcile};
 
 /// Looks at once: enough to hide the waits of single calls.
 const CONCURRENCY: usize = 32;
@@ -23,8 +23,8 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
         {
             let ctx = ctx.clone();
             looks.spawn(async move {
-                let wait = reconcile(&turn, &ctx).await;
-                (turn.session, wait)
+                let looked = reconcile(&turn, &ctx).await;
+                (turn.session, looked)
             });
         }
         let free = looks.len() < CONCURRENCY;
@@ -42,17 +42,17 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
 }
 
 /// A look ended; a session that is gone from the cache meanwhile is looked at when it is named again.
-fn rest(ctx: &Context, ended: Result<(Named, Wait), tokio::task::JoinError>) {
-    let (session, wait) = match ended {
+fn rest(ctx: &Context, ended: Result<(Named, Looked), tokio::task::JoinError>) {
+    let (session, Looked { next, planned }) = match ended {
         Ok(ended) => ended,
         // A panic in a look is caught there; this one is the loop's own, as it would be without a task.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
-    let next = match wait {
+    let next = match next {
         Wait::For(wait) => Some(Instant::now() + wait),
         Wait::Never => None,
     };
-    ctx.triggers.ended(session, next);
+    ctx.triggers.ended(session, planned, next);
 }
 
 async fn until(due: Option<Instant>) {

@@ -23,6 +23,7 @@ use super::guard::Guarded;
 use super::kept::Kept;
 use super::named::Named;
 use super::observe::{Observed, observe};
+use super::own_writes;
 use super::patch::WriteError;
 use super::trace;
 use super::triggers::Turn;
@@ -46,7 +47,7 @@ const CLAIM_BACK: Duration = Duration::from_secs(1);
 /// How a reconcile ended.
 enum End {
     /// Everything that the plan says was done; look again then.
-    Rest(Wait),
+    Rest { next: Wait, planned: u64 },
     /// The API server says that the session is gone.
     Gone,
     /// The cache does not hold it, or no more.
@@ -85,22 +86,31 @@ impl From<WriteError> for End {
     }
 }
 
+/// What came of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looked {
+    pub next: Wait,
+    /// The version of the session that was planned over last; 0: none, or not to the end.
+    pub planned: u64,
+}
+
 /// One look at the session whose turn it is. Never fails: a failure is a later look.
-pub async fn reconcile(turn: &Turn, ctx: &Context) -> Wait {
+pub async fn reconcile(turn: &Turn, ctx: &Context) -> Looked {
     let began = Instant::now();
+    let unplanned = |next| Looked { next, planned: 0 };
     let Turn {
         session: key,
         fired,
     } = turn;
     let Some(kept) = ctx.cache.kept(key) else {
-        return Wait::Never;
+        return unplanned(Wait::Never);
     };
     let uid = kept.uid();
     if let Some(fired) = fired {
         ctx.stage_ended(uid, Stage::Queue, *fired);
     }
     if let Some(later) = not_now(ctx) {
-        return later;
+        return unplanned(later);
     }
     let queued = fired.map(|fired| began.duration_since(fired));
     let look = stages::look(key.namespace(), key.name(), uid, queued);
@@ -120,10 +130,10 @@ pub async fn reconcile(turn: &Turn, ctx: &Context) -> Wait {
     ctx.metrics
         .reconcile_duration
         .observe(began.elapsed().as_secs_f64());
-    match end {
-        End::Rest(wait) => {
+    let next = match end {
+        End::Rest { next, planned } => {
             ctx.backoff.succeeded(uid);
-            wait
+            return Looked { next, planned };
         }
         gone @ (End::Gone | End::Missing) => {
             if matches!(gone, End::Gone) {
@@ -146,7 +156,8 @@ pub async fn reconcile(turn: &Turn, ctx: &Context) -> Wait {
             );
             Wait::For(wait)
         }
-    }
+    };
+    unplanned(next)
 }
 
 /// Some: nothing may be decided now. A new term names every session again; a lapsed claim comes back, or
@@ -170,7 +181,8 @@ async fn run(ctx: &Context, key: &Named, kept: &Kept) -> End {
             uid,
             &what.error,
         );
-        return End::Rest(Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1)));
+        let next = Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1));
+        return End::Rest { next, planned: 0 };
     }
     match ctx.own_writes.newest(uid, || ctx.cache.kept(key)) {
         // Another session may have taken the name since.
@@ -214,7 +226,10 @@ impl Reconcile<'_> {
     async fn passes(&mut self) -> End {
         for _ in 0..PASSES {
             match self.pass().await {
-                Ok(Some(wait)) => return End::Rest(wait),
+                Ok(Some(next)) => {
+                    let planned = own_writes::version(&*self.session);
+                    return End::Rest { next, planned };
+                }
                 Ok(None) => {}
                 Err(end) => return end,
             }

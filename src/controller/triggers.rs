@@ -1,6 +1,7 @@
 //! Which session is looked at next: those that were named, each once and in the order in which they were first
 //! named, and those whose time has come. Never two looks at one session at a time; one named during its look has
-//! another after it, and a name consumes the time that was agreed.
+//! another after it, unless all that named it was a version which the look planned over; and a name consumes the
+//! time that was agreed.
 //!
 //! Closed while nothing may be decided (caches cold, no claim): names are kept, none is given out.
 //! Never blocks beyond a short lock.
@@ -43,8 +44,14 @@ struct Entry {
 enum Stands {
     Queued,
     Due(Instant),
-    Looking { again: bool },
+    /// What named it meanwhile; 0: nothing.
+    Looking {
+        again: u64,
+    },
 }
+
+/// Newer than any version: only another look answers it.
+const ANYTHING: u64 = u64::MAX;
 
 /// A session whose look begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +64,15 @@ pub struct Turn {
 impl Triggers {
     /// "Look at this session"; once is enough until its look begins.
     pub fn fire(&self, session: Named) {
+        self.name(session, ANYTHING);
+    }
+
+    /// "This version of it came."
+    pub fn came(&self, session: Named, version: u64) {
+        self.name(session, version);
+    }
+
+    fn name(&self, session: Named, version: u64) {
         let mut state = self.lock();
         let now = Instant::now();
         let State {
@@ -75,7 +91,7 @@ impl Triggers {
         entry.fired.get_or_insert(now);
         match &mut entry.stands {
             Stands::Queued => {}
-            Stands::Looking { again } => *again = true,
+            Stands::Looking { again } => *again = version.max(*again),
             Stands::Due(at) => {
                 due.remove(&(*at, session.clone()));
                 entry.stands = Stands::Queued;
@@ -123,7 +139,7 @@ impl Triggers {
             if let Some(entry) = state.sessions.get_mut(&session)
                 && entry.stands == Stands::Queued
             {
-                entry.stands = Stands::Looking { again: false };
+                entry.stands = Stands::Looking { again: 0 };
                 let fired = entry.fired.take();
                 return Some(Turn { session, fired });
             }
@@ -131,18 +147,20 @@ impl Triggers {
         None
     }
 
-    /// A look ended, and the next is due then; None: only when it is named.
-    pub fn ended(&self, session: Named, next: Option<Instant>) {
+    /// A look ended. What it planned over last was this version, 0 where that is not known; the next is due then,
+    /// None: only when it is named.
+    pub fn ended(&self, session: Named, planned: u64, next: Option<Instant>) {
         let mut state = self.lock();
         let Some(entry) = state.sessions.get_mut(&session) else {
             return;
         };
         match (entry.stands, next) {
-            (Stands::Looking { again: true }, _) => {
+            (Stands::Looking { again }, _) if again > planned => {
                 entry.stands = Stands::Queued;
                 state.order.push_back(session);
             }
             (_, Some(at)) => {
+                entry.fired = None;
                 entry.stands = Stands::Due(at);
                 state.due.insert((at, session));
             }
@@ -162,7 +180,7 @@ impl Triggers {
             // Its end takes it out.
             Stands::Looking { .. } => {
                 entry.fired = None;
-                entry.stands = Stands::Looking { again: false };
+                entry.stands = Stands::Looking { again: 0 };
                 return;
             }
             Stands::Queued => {}
@@ -243,10 +261,38 @@ mod tests {
         triggers.fire(session("a"));
         triggers.fire(session("a"));
         assert_eq!(next(&triggers), None);
-        triggers.ended(session("a"), Some(in_seconds(60)));
+        triggers.ended(session("a"), 0, Some(in_seconds(60)));
         assert!(next(&triggers).is_some());
-        triggers.ended(session("a"), None);
+        triggers.ended(session("a"), 0, None);
         assert_eq!(next(&triggers), None);
+    }
+
+    #[test]
+    fn a_version_that_came_during_a_look_which_planned_over_it_asks_for_no_other() {
+        let triggers = open();
+        let seen = |came: &[u64], planned| {
+            triggers.fire(session("a"));
+            assert!(next(&triggers).is_some());
+            for version in came {
+                triggers.came(session("a"), *version);
+            }
+            triggers.ended(session("a"), planned, None);
+            next(&triggers).is_some_and(|_| {
+                triggers.ended(session("a"), 0, None);
+                true
+            })
+        };
+        assert!(!seen(&[7], 7));
+        assert!(!seen(&[7, 8], 8));
+        assert!(seen(&[7, 8], 7), "a newer one came");
+        assert!(seen(&[8, 7], 7), "a newer one came first");
+        assert!(seen(&[7], 0), "it is not known what was planned over");
+        triggers.fire(session("a"));
+        assert!(next(&triggers).is_some());
+        triggers.fire(session("a"));
+        triggers.came(session("a"), 7);
+        triggers.ended(session("a"), 7, None);
+        assert!(next(&triggers).is_some(), "something else named it too");
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,7 +301,7 @@ mod tests {
         for (name, seconds) in [("late", 60), ("soon", 5)] {
             triggers.fire(session(name));
             assert!(next(&triggers).is_some());
-            triggers.ended(session(name), Some(in_seconds(seconds)));
+            triggers.ended(session(name), 0, Some(in_seconds(seconds)));
         }
         assert_eq!(triggers.due(), Some(in_seconds(5)));
         assert_eq!(next(&triggers), None);
@@ -269,10 +315,10 @@ mod tests {
         let triggers = open();
         triggers.fire(session("a"));
         assert!(next(&triggers).is_some());
-        triggers.ended(session("a"), Some(in_seconds(5)));
+        triggers.ended(session("a"), 0, Some(in_seconds(5)));
         triggers.fire(session("a"));
         assert!(next(&triggers).is_some());
-        triggers.ended(session("a"), None);
+        triggers.ended(session("a"), 0, None);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!((next(&triggers), triggers.due()), (None, None));
     }
@@ -282,7 +328,7 @@ mod tests {
         let triggers = open();
         triggers.fire(session("due"));
         assert!(next(&triggers).is_some());
-        triggers.ended(session("due"), Some(in_seconds(5)));
+        triggers.ended(session("due"), 0, Some(in_seconds(5)));
         triggers.fire(session("named"));
         triggers.forget(&session("due"));
         triggers.forget(&session("named"));
@@ -307,7 +353,7 @@ mod tests {
         assert!(next(&triggers).is_some());
         triggers.fire(session("a"));
         triggers.forget(&session("a"));
-        triggers.ended(session("a"), None);
+        triggers.ended(session("a"), 0, None);
         assert_eq!(next(&triggers), None);
         assert_eq!(triggers.depth(), 0);
     }
@@ -328,7 +374,7 @@ mod tests {
         let triggers = open();
         triggers.fire(session("a"));
         assert!(next(&triggers).is_some());
-        triggers.ended(session("a"), Some(in_seconds(5)));
+        triggers.ended(session("a"), 0, Some(in_seconds(5)));
         triggers.close();
         assert_eq!(triggers.due(), None);
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -352,7 +398,7 @@ mod tests {
         let triggers = open();
         let waited = || {
             let turn = triggers.next(Instant::now())?;
-            triggers.ended(turn.session, Some(Instant::now()));
+            triggers.ended(turn.session, 0, Some(Instant::now()));
             Some(turn.fired.map(|since| since.elapsed()))
         };
         triggers.fire(session("a"));

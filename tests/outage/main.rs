@@ -9,6 +9,7 @@ mod clusters;
 mod engine_away;
 mod engine_replaced;
 mod many;
+mod silent_line;
 mod start;
 
 use dillinger_runner::api::keys;
