@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use record::Record;
 use report::{Machine, Results};
-use rows::{Bench, Setting};
+use rows::{Bench, Row, Setting};
 use world::World;
 
 /// Measures the controller; `benches/run` calls it.
@@ -111,17 +111,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             only,
         } => {
             let rows = rows::chosen(setting, &only);
-            let seconds: u64 = rows.iter().map(|row| row.seconds).sum();
             // A quick run is mostly starts and waits for rest.
-            let seconds = if quick {
-                15 * rows.len() as u64
-            } else {
-                seconds
-            };
+            let each = |row: &Row| row.runs(runs) * if quick { 15 } else { row.seconds };
+            let seconds: u64 = rows.iter().map(each).sum();
             println!(
                 "{} rows, about {} minutes",
                 rows.len(),
-                (runs * seconds).div_ceil(60)
+                seconds.div_ceil(60)
             );
             Ok(verdict(!rows.is_empty()))
         }

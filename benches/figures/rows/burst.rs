@@ -14,12 +14,14 @@ pub fn rows() -> Vec<Row> {
             ids: &["burst.500.", "cpu.burst_500."],
             setting: Setting::Timed,
             seconds: 40,
+            once: false,
             run: |run| Box::pin(burst(run, "", Maker::Kubectl)),
         },
         Row {
             ids: &["burst.500_own.", "cpu.burst_500_own."],
             setting: Setting::Timed,
             seconds: 40,
+            once: false,
             run: |run| Box::pin(burst(run, "_own", Maker::Own)),
         },
     ]

@@ -42,6 +42,7 @@ pub fn rows() -> Vec<Row> {
         ids,
         setting: Setting::Docker,
         seconds,
+        once: false,
         run,
     };
     vec![
@@ -60,7 +61,10 @@ pub fn rows() -> Vec<Row> {
         }),
         row(&["docker.stop"], 40, |run| Box::pin(stop(run))),
         row(&["docker.stages"], 60, |run| Box::pin(stages(run))),
-        row(&["docker.adoption"], 180, |run| Box::pin(adoption(run))),
+        Row {
+            once: true,
+            ..row(&["docker.adoption"], 180, |run| Box::pin(adoption(run)))
+        },
     ]
 }
 

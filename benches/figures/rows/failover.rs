@@ -15,6 +15,7 @@ pub fn rows() -> Vec<Row> {
         ids: &["failover."],
         setting: Setting::Timed,
         seconds: 60,
+        once: false,
         run: |run| Box::pin(failover(run)),
     }]
 }

@@ -40,7 +40,17 @@ pub struct Row {
     pub setting: Setting,
     /// About how long a run takes.
     pub seconds: u64,
+    /// Measured once, however many runs are asked for: it takes minutes, and has thousands of sessions of its own to
+    /// take a middle of.
+    pub once: bool,
     pub run: fn(Run) -> LocalBoxFuture<'_, anyhow::Result<()>>,
+}
+
+impl Row {
+    /// How often it is measured, of so many runs.
+    pub fn runs(&self, runs: u64) -> u64 {
+        if self.once { 1 } else { runs }
+    }
 }
 
 /// What a row is given for one run.
@@ -112,6 +122,7 @@ pub async fn run(
 ) -> Record {
     let mut record = Record::new(machine);
     for row in chosen(setting, only) {
+        let runs = row.runs(runs);
         eprintln!(
             "  {} ({runs} runs{})",
             row.ids.join(" "),

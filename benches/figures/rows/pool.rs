@@ -16,18 +16,21 @@ pub fn rows() -> Vec<Row> {
             ids: &["pool.500.", "rss.500."],
             setting: Setting::Timed,
             seconds: 60,
+            once: false,
             run: |run| Box::pin(pool(run, &SMALL)),
         },
         Row {
             ids: &["pool.2000.", "rss.2000.", "restart.2000.", "idle.2000."],
             setting: Setting::Timed,
-            seconds: 200,
+            seconds: 160,
+            once: false,
             run: |run| Box::pin(pool(run, &MIDDLE)),
         },
         Row {
             ids: &["pool.10000.", "rss.10000.", "restart.10000.", "growth."],
             setting: Setting::Timed,
-            seconds: 500,
+            seconds: 400,
+            once: true,
             run: |run| Box::pin(pool(run, &LARGE)),
         },
     ]
@@ -189,7 +192,7 @@ async fn idle(
     bed: &mut Bed,
     pool: &Pool,
 ) -> anyhow::Result<()> {
-    let lasts = Duration::from_secs(if bench.quick { 5 } else { 60 });
+    let lasts = Duration::from_secs(if bench.quick { 5 } else { 30 });
     let (before, cpu, began) = (bed.metrics().await?, bed.controller.cpu()?, Instant::now());
     tokio::time::sleep(lasts).await;
     let used = bed.controller.cpu()?.since(&cpu);

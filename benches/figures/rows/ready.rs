@@ -17,12 +17,14 @@ pub fn rows() -> Vec<Row> {
             ids: &["ready.paced_4.", "cpu.paced_4.", "stages.paced_4."],
             setting: Setting::Timed,
             seconds: 60,
+            once: false,
             run: |run| Box::pin(paced(run, &FOUR)),
         },
         Row {
             ids: &["ready.paced_12.", "cpu.paced_12.", "stages.paced_12."],
             setting: Setting::Timed,
             seconds: 60,
+            once: false,
             run: |run| Box::pin(paced(run, &TWELVE)),
         },
         Row {
@@ -33,12 +35,14 @@ pub fn rows() -> Vec<Row> {
             ],
             setting: Setting::Timed,
             seconds: 60,
+            once: false,
             run: |run| Box::pin(paced(run, &TWELVE_OWN)),
         },
         Row {
             ids: &["ready.paced_70.", "cpu.paced_70.", "stages.paced_70."],
             setting: Setting::Timed,
             seconds: 120,
+            once: false,
             run: |run| Box::pin(paced(run, &SEVENTY)),
         },
     ]

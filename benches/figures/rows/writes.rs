@@ -18,18 +18,21 @@ pub fn rows() -> Vec<Row> {
             ids: &["writes.session."],
             setting: Setting::Counted,
             seconds: 40,
+            once: false,
             run: |run| Box::pin(sessions(run, &KUBECTL)),
         },
         Row {
             ids: &["writes.session_own."],
             setting: Setting::Counted,
             seconds: 40,
+            once: false,
             run: |run| Box::pin(sessions(run, &OWN)),
         },
         Row {
             ids: &["writes.rest."],
             setting: Setting::Counted,
             seconds: 200,
+            once: true,
             run: |run| Box::pin(rest(run)),
         },
     ]
