@@ -9,8 +9,10 @@ mod clusters;
 mod engine_away;
 mod engine_replaced;
 mod many;
+mod rights;
 mod silent_line;
 mod start;
+mod versions;
 
 use dillinger_runner::api::keys;
 use harness::World;

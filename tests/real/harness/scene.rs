@@ -116,6 +116,14 @@ impl Scene {
         Audit::from_now(self.world.audit_log.clone(), self.options.user.clone())
     }
 
+    /// Objects of any kind in this scene's namespace.
+    pub fn of<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     pub fn games(&self) -> Api<Game> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
