@@ -241,6 +241,12 @@ impl Observation {
         self
     }
 
+    /// This process told the game to stop so long ago.
+    pub fn told(mut self, attempt: i32, seconds: i64) -> Self {
+        self.memo.signalled = Some((attempt, ago(seconds)));
+        self
+    }
+
     /// The end of this attempt was recorded so long ago.
     pub fn ended(mut self, attempt: i32, reason: &str, seconds: i64) -> Self {
         self.facts.last_exit = Some(RecordedExit {

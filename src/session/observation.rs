@@ -95,8 +95,8 @@ pub struct StorageSeen {
 /// Memory of this process about the session: with it empty every plan is still safe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memo {
-    /// Stop was sent for this attempt.
-    pub signalled: Option<i32>,
+    /// Stop was sent for this attempt, at this instant.
+    pub signalled: Option<(i32, Timestamp)>,
     /// The engine refused to create this attempt for its content, in its words.
     pub refused: Option<(i32, String)>,
     /// What the runtime answers to the effect that is due, which failed so at least twice in a row.

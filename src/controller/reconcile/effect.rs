@@ -124,10 +124,11 @@ impl Reconcile<'_> {
     fn remember_effect(&self, o: &Observation, effect: &Effect) {
         match effect {
             Effect::Stop(..) => {
-                let attempt = o.facts.attempt;
+                let now = self.ctx.clock.now();
+                let signalled = o.facts.attempt.map(|attempt| (attempt, now));
                 self.ctx
                     .memory
-                    .change(self.uid, |known| known.memo.signalled = attempt);
+                    .change(self.uid, |known| known.memo.signalled = signalled);
             }
             Effect::Pull { .. } => {
                 let attempt = o.facts.attempt;

@@ -137,9 +137,12 @@ impl<'a> Case<'a> {
             .unwrap_or(DEFAULT_GRACE_SECONDS)
     }
 
-    /// Until when a game that was told to stop is left alone.
-    pub fn grace_end(&self, stop: &Stop, c: &Container) -> Timestamp {
-        after(stop.time, seconds(self.grace_seconds(c)))
+    /// Until when a game that is to stop is left alone; None: this process has not told it yet, and nobody knows
+    /// whether another did.
+    pub fn grace_end(&self, stop: &Stop, c: &Container) -> Option<Timestamp> {
+        let (attempt, told) = self.o.memo.signalled?;
+        let counts = Some(attempt) == self.attempt;
+        counts.then(|| after(told.max(stop.time), seconds(self.grace_seconds(c))))
     }
 
     pub fn start_deadline_seconds(&self, c: &Container) -> i32 {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::before::doubted;
-use super::case::{Case, says};
+use super::case::{Case, after, says, seconds};
 use super::{Act, Effect, Next, Phase, Plan, Report, Row};
 use crate::api::RuntimeKind;
 use crate::session::facts::{Facts, Stop, StopReason};
@@ -40,18 +40,10 @@ pub(super) fn running(case: &Case<'_>, c: &Container) -> Plan {
             None => Plan::wait(Row::D4, Report::Unchanged, case.in_seconds(1)),
         };
     }
-    if let Some(stop) = case.stop.filter(|_| !case.is_stray(c)) {
-        let end = case.grace_end(stop, c);
-        if !case.is_due(end) {
-            return ask_to_stop(case, Row::D6, c, end, stopping());
-        }
+    match case.stop.filter(|_| !case.is_stray(c)) {
+        Some(stop) => ask_then_force(case, (Row::D6, Row::D7), c, stop, stopping()),
+        None => kill(Row::D7, c, stopping()),
     }
-    Plan::effect(
-        Row::D7,
-        Effect::Kill(c.id.clone()),
-        stopping(),
-        kill_again(),
-    )
 }
 
 fn record_stop(case: &Case<'_>, c: &Container) -> Option<Facts> {
@@ -69,29 +61,35 @@ fn record_stop(case: &Case<'_>, c: &Container) -> Option<Facts> {
     Some(facts)
 }
 
-/// D6 and S5: once a process, and not waited for.
-pub(super) fn ask_to_stop(
+/// D6 and D7, S5 and S6. Once a process, and not waited for; force comes when the grace since then is over. A game that
+/// nobody told, since the one who was to tell it died or could not see it, is told late rather than killed untold.
+pub(super) fn ask_then_force(
     case: &Case<'_>,
-    row: Row,
+    (ask, force): (Row, Row),
     c: &Container,
-    grace_end: jiff::Timestamp,
+    stop: &Stop,
     report: Report,
 ) -> Plan {
     // The engine kills by itself when the grace is over; its die event comes sooner than this.
-    let next = case.soonest([super::case::after(grace_end, SignedDuration::from_secs(2))]);
-    if case.o.memo.signalled.is_some() && case.o.memo.signalled == case.attempt {
-        return Plan::wait(row, report, next);
+    let next = |end| case.soonest([after(end, SignedDuration::from_secs(2))]);
+    match case.grace_end(stop, c) {
+        Some(end) if case.is_due(end) => kill(force, c, report),
+        Some(end) => Plan::wait(ask, report, next(end)),
+        None => {
+            let grace = case.grace_seconds(c);
+            let effect = Effect::Stop(c.id.clone(), grace);
+            Plan::effect(ask, effect, report, next(after(case.now(), seconds(grace))))
+        }
     }
-    let stop = Effect::Stop(c.id.clone(), case.grace_seconds(c));
-    Plan::effect(row, stop, report, next)
 }
 
-/// How soon a kill that did not help is tried again.
-pub(super) fn kill_again() -> Next {
-    Next::Doubling {
+fn kill(row: Row, c: &Container, report: Report) -> Plan {
+    // How soon a kill that did not help is tried again.
+    let again = Next::Doubling {
         first: SignedDuration::from_secs(2),
         most: SignedDuration::from_secs(30),
-    }
+    };
+    Plan::effect(row, Effect::Kill(c.id.clone()), report, again)
 }
 
 /// D8

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, after, says, stop_message, warning};
-use super::deletion::{ask_to_stop, kill_again};
+use super::deletion::ask_then_force;
 use super::ended;
 use super::{Effect, Next, Phase, Plan, Report, Row, Wish};
 use crate::session::facts::{Facts, Finish, RecordedExit, Stop, StopReason, whole_second};
@@ -91,13 +91,7 @@ fn in_progress(case: &Case<'_>, reason: StopReason) -> Report {
 /// S5, S6: ask, then force.
 fn enforce(case: &Case<'_>, c: &Container, stop: &Stop) -> Plan {
     let report = in_progress(case, stop.reason);
-    let end = case.grace_end(stop, c);
-    if case.is_due(end) {
-        let kill = Effect::Kill(c.id.clone());
-        Plan::effect(Row::S6, kill, report, kill_again())
-    } else {
-        ask_to_stop(case, Row::S5, c, end, report)
-    }
+    ask_then_force(case, (Row::S5, Row::S6), c, stop, report)
 }
 
 /// S2, S7, of a container that was never started.

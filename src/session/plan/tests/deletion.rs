@@ -85,11 +85,10 @@ fn d6_the_game_is_asked_to_stop_once_and_then_left_alone_until_its_grace_is_over
         .stopping(StopReason::Deleted, 10)
         .seeing(running(0, Answer::Ready));
     let plan = met(&o, Row::D6);
-    assert_eq!(plan.next, in_seconds(22));
+    assert_eq!(plan.next, in_seconds(32));
     assert_eq!(effect_of(plan), Effect::Stop(id(0), 30));
 
-    let asked = o.given(|o| o.memo.signalled = Some(0));
-    let plan = met(&asked, Row::D6);
+    let plan = met(&o.told(0, 10), Row::D6);
     assert_eq!((plan.act, plan.next), (Act::Nothing, in_seconds(22)));
 }
 
@@ -100,7 +99,7 @@ fn d6_a_stop_that_was_sent_for_an_earlier_attempt_does_not_count() {
         .deleted()
         .stopping(StopReason::Deleted, 10)
         .seeing(running(2, Answer::Ready))
-        .given(|o| o.memo.signalled = Some(1));
+        .told(1, 1000);
     assert_eq!(effect_of(met(&o, Row::D6)), Effect::Stop(id(2), 30));
 }
 
@@ -113,7 +112,7 @@ fn d6_the_grace_is_the_sessions_own_read_live_else_the_containers() {
     let longer = o.clone().given(|o| o.session.grace_seconds = Some(60));
     assert_eq!(effect_of(met(&longer, Row::D6)), Effect::Stop(id(0), 60));
     let shorter = o.clone().given(|o| o.session.grace_seconds = Some(5));
-    met(&shorter, Row::D7);
+    met(&shorter.told(0, 10), Row::D7);
     let game_edited = o.given(|o| {
         if let Ok(contract) = &mut o.contract {
             contract.terms.termination_grace_period_seconds = 1;
@@ -130,7 +129,8 @@ fn d7_a_game_that_outlives_its_grace_is_killed() {
     let o = recorded()
         .deleted()
         .stopping(StopReason::Deleted, 30)
-        .seeing(Seen::Paused(container(0)));
+        .seeing(Seen::Paused(container(0)))
+        .told(0, 30);
     let plan = met(&o, Row::D7);
     assert_eq!(plan.next, doubling(2, 30));
     assert_eq!(effect_of(plan), Effect::Kill(id(0)));
@@ -152,7 +152,7 @@ fn d7_waits_for_a_clock_that_can_be_trusted_while_the_engine_counts_the_grace() 
         .stopping(StopReason::Deleted, 300)
         .seeing(running(0, Answer::Ready))
         .given(|o| o.limits.clock_trusted = false)
-        .given(|o| o.memo.signalled = Some(0));
+        .told(0, 300);
     let plan = met(&o, Row::D6);
     assert_eq!((plan.act, plan.next), (Act::Nothing, in_seconds(30)));
 }

@@ -107,7 +107,7 @@ fn details() -> impl Strategy<Value = Details> {
     ]);
     let words = prop::sample::select(vec!["Error", "Interrupted", "Requested", "OOMKilled"]);
     let memo = (
-        prop::option::of(0..3),
+        prop::option::of((0..3, 0..100_i64)),
         prop::option::of(0..3),
         prop::option::of(0..3),
         any::<bool>(),
@@ -116,7 +116,7 @@ fn details() -> impl Strategy<Value = Details> {
     )
         .prop_map(
             |(signalled, refused, pulled, confirmed, doubt, able)| Memo {
-                signalled,
+                signalled: signalled.map(|(attempt, seconds)| (attempt, ago(seconds))),
                 refused: refused.map(|n| (n, "bad request".to_owned())),
                 pulled,
                 confirmed: confirmed.then(|| RESOURCE_VERSION.to_owned()),
@@ -204,6 +204,13 @@ fn written(status: &GameSessionStatus) -> GameSessionStatus {
     serde_json::from_str(&json).expect("the same status")
 }
 
+/// When this process told the current attempt to stop, and not before that was recorded.
+fn told(o: &Observation) -> Option<Timestamp> {
+    let stop = o.facts.stop.as_ref()?;
+    let (attempt, told) = o.memo.signalled?;
+    (Some(attempt) == o.facts.attempt).then(|| told.max(stop.time))
+}
+
 /// Instants from which the rows that end something by themselves may act, worked out from the facts alone.
 fn earliest(o: &Observation, row: Row) -> Option<Timestamp> {
     let facts = &o.facts;
@@ -214,11 +221,10 @@ fn earliest(o: &Observation, row: Row) -> Option<Timestamp> {
             Seen::Running(c, _) | Seen::Paused(c) => c.started.map(|t| after(t, 300)),
             _ => None,
         },
-        Row::S6 => facts.stop.as_ref().map(|stop| after(stop.time, 30)),
+        Row::S6 => told(o).map(|told| after(told, 30)),
         Row::D7 if facts.stop_of_attempt().is_some() && !facts.exit_recorded() => {
             let old = o.seen.container().map(|c| c.attempt) < facts.attempt;
-            let stop = facts.stop.as_ref().filter(|_| !old);
-            stop.map(|stop| after(stop.time, 30))
+            told(o).filter(|_| !old).map(|told| after(told, 30))
         }
         Row::C2 => facts.attempt_time.map(|t| after(t, 3600)),
         Row::F5 => facts.finish.as_ref().map(|finish| after(finish.time, 600)),
@@ -233,6 +239,17 @@ proptest! {
     fn no_plan_is_ever_unsafe((sketch, o) in observations()) {
         let plan = plan(&o);
         prop_assert_eq!(unsafe_act(&sketch, &plan), None, "{:?}", plan);
+    }
+
+    #[test]
+    fn a_game_of_the_current_attempt_is_never_killed_untold((_, o) in observations()) {
+        let plan = plan(&o);
+        let current = o.seen.container().is_some_and(|c| Some(c.attempt) == o.facts.attempt);
+        if let (Act::Effect(Effect::Kill(_)), true) = (&plan.act, current)
+            && o.facts.finish.is_none() && !o.facts.exit_recorded()
+        {
+            prop_assert!(told(&o).is_some(), "{plan:?}");
+        }
     }
 
     #[test]

@@ -314,6 +314,9 @@ impl Sketch {
             missing: Vec::new(),
         };
         o.memo.refused = self.refused.then(|| (attempt, "bad request".to_owned()));
+        // Told when its stop was recorded; where the grace is not over, not told yet.
+        let told = self.due == Due::Grace && self.stop.is_some();
+        o.memo.signalled = told.then(|| (attempt, ago(100)));
         o.memo.confirmed = None;
         o.seen = self.seen();
     }

@@ -126,10 +126,23 @@ fn s5_the_game_is_asked_to_stop_once_a_process() {
         .stopping(StopReason::Requested, 1)
         .seeing(running(0, Answer::Ready));
     let plan = met(&o, Row::S5);
-    assert_eq!(plan.next, in_seconds(31));
+    assert_eq!(plan.next, in_seconds(32));
     assert_eq!(effect_of(plan), Effect::Stop(id(), 30));
-    let plan = met(&o.given(|o| o.memo.signalled = Some(0)), Row::S5);
+    let plan = met(&o.told(0, 1), Row::S5);
     assert_eq!((plan.act, plan.next), (Act::Nothing, in_seconds(31)));
+}
+
+#[test]
+fn s5_a_game_that_nobody_told_in_time_is_told_late_and_not_killed_untold() {
+    for asked in [31, 4000] {
+        let o = recorded()
+            .to_be_stopped()
+            .stopping(StopReason::Requested, asked)
+            .seeing(running(0, Answer::Ready));
+        assert_eq!(effect_of(met(&o, Row::S5)), Effect::Stop(id(), 30));
+        let plan = met(&o.told(0, 5), Row::S5);
+        assert_eq!((plan.act, plan.next), (Act::Nothing, in_seconds(27)));
+    }
 }
 
 #[test]
@@ -144,7 +157,8 @@ fn s5_a_stop_that_was_recorded_is_carried_out_although_the_wish_has_turned() {
 fn s6_a_game_that_outlives_its_grace_is_killed() {
     let o = recorded()
         .stopping(StopReason::DeadlineExceeded, 30)
-        .seeing(running(0, Answer::Ready));
+        .seeing(running(0, Answer::Ready))
+        .told(0, 30);
     let plan = met(&o, Row::S6);
     assert_eq!(plan.next, doubling(2, 30));
     assert_eq!(effect_of(plan), Effect::Kill(id()));
