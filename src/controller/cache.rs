@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::guard::Guarded;
 use super::kept::{Kept, OURS};
 use super::named::Named;
+use super::own_writes::version;
 use crate::api::{Game, GameSession};
 
 /// What an event about a session asks for.
@@ -18,6 +19,16 @@ pub struct Change {
     pub look: bool,
     /// uid of a session that is gone.
     pub gone: Option<String>,
+}
+
+/// How an object came. Lists are in the order of what happened, and so are the events of a watch, but API servers have
+/// mixed up events: one that comes late must not take the cache back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Believed whatever its version: after a restore from a backup it is lower than what was known.
+    InAList,
+    /// Believed where nothing later is known of the same object.
+    AsAnEvent,
 }
 
 /// Sessions by name, uid and Game.
@@ -96,8 +107,8 @@ impl SessionCache {
         sessions.filter(waits).cloned().collect()
     }
 
-    /// A session as it came.
-    pub fn apply(&self, object: Guarded<GameSession>) -> Change {
+    /// A session as it came. It, or a later state of it, is in the cache when this returns.
+    pub fn apply(&self, object: Guarded<GameSession>, came: Came) -> Change {
         let key = Named::of(&object);
         let game = object.read().map(|session| {
             let namespace = session.namespace().unwrap_or_default();
@@ -107,6 +118,11 @@ impl SessionCache {
         let (waits, shown) = (waits(&object), shown(&object));
         let kept = Kept::from(object);
         let mut inner = self.lock();
+        let late =
+            |known: &Known| known.kept.uid() == kept.uid() && known.kept.version() > kept.version();
+        if came == Came::AsAnEvent && inner.known.get(&key).is_some_and(late) {
+            return Change::default();
+        }
         let before = inner.unlink(&key);
         let uid = kept.shared_uid();
         inner.by_uid.insert(uid.clone(), key.clone());
@@ -134,9 +150,14 @@ impl SessionCache {
         }
     }
 
-    /// The session of this name is gone.
-    pub fn remove(&self, key: &Named) -> Change {
-        let gone = self.lock().unlink(key);
+    /// The session of this name is gone; with a uid: that one, and not another that has its name now.
+    pub fn remove(&self, key: &Named, uid: Option<&str>) -> Change {
+        let mut inner = self.lock();
+        let known = inner.known.get(key);
+        if uid.is_some_and(|uid| known.is_some_and(|known| known.kept.uid() != uid)) {
+            return Change::default();
+        }
+        let gone = inner.unlink(key);
         Change {
             look: false,
             gone: gone.map(|known| known.kept.uid().to_owned()),
@@ -208,7 +229,7 @@ fn shown(session: &Guarded<GameSession>) -> Shown {
 /// Status alone never triggers: it is ours.
 fn print(object: &Guarded<GameSession>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let metadata = kube::Resource::meta(object);
+    let metadata = object.meta();
     metadata.generation.hash(&mut hasher);
     metadata.deletion_timestamp.is_some().hash(&mut hasher);
     metadata.finalizers.hash(&mut hasher);
@@ -230,18 +251,30 @@ impl GameCache {
     }
 
     /// A Game as it came; whether its spec is another one than before.
-    pub fn apply(&self, game: Guarded<Game>) -> bool {
-        let print = |game: &Guarded<Game>| (game.uid(), kube::Resource::meta(game).generation);
+    pub fn apply(&self, game: Guarded<Game>, came: Came) -> bool {
+        let print = |game: &Guarded<Game>| (game.uid(), game.meta().generation);
         let key = (game.namespace().unwrap_or_default(), game.name_any());
         let now = print(&game);
-        self.lock()
+        let mut games = self.lock();
+        let late =
+            |known: &Guarded<Game>| known.uid() == game.uid() && version(known) > version(&game);
+        if came == Came::AsAnEvent && games.get(&key).is_some_and(late) {
+            return false;
+        }
+        games
             .insert(key, game)
             .is_none_or(|before| print(&before) != now)
     }
 
-    pub fn remove(&self, namespace: &str, name: &str) {
+    /// The Game of this name is gone; with a uid: that one. Whether it was there.
+    pub fn remove(&self, namespace: &str, name: &str, uid: Option<&str>) -> bool {
         let key = (namespace.to_owned(), name.to_owned());
-        self.lock().remove(&key);
+        let mut games = self.lock();
+        let known = games.get(&key).and_then(|game| game.uid());
+        if uid.is_some() && known.as_deref() != uid {
+            return false;
+        }
+        games.remove(&key).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Guarded<Game>>> {
@@ -250,131 +283,4 @@ impl GameCache {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn session(name: &str, uid: &str, change: impl FnOnce(&mut Value)) -> Guarded<GameSession> {
-        let mut value = json!({
-            "metadata": {"name": name, "namespace": "games", "uid": uid, "generation": 1},
-            "spec": {"gameRef": {"name": "wesnoth"}, "user": "alice"},
-        });
-        change(&mut value);
-        serde_json::from_str(&value.to_string()).unwrap()
-    }
-
-    fn key(name: &str) -> Named {
-        Named::new(Some("games"), name)
-    }
-
-    #[test]
-    fn our_own_status_asks_for_no_look_and_what_others_change_does() {
-        let cache = SessionCache::default();
-        let look = |change: fn(&mut Value)| cache.apply(session("a", "u", change)).look;
-        assert!(look(|_| {}), "a new session");
-        assert!(!look(|_| {}), "nothing changed");
-        assert!(!look(|v| v["status"] = json!({"phase": "Running"})));
-        assert!(!look(
-            |v| v["metadata"]["annotations"] = json!({"example.org/a": "b"})
-        ));
-        assert!(!look(|v| v["metadata"]["labels"] = json!({"a": "b"})));
-        assert!(look(|v| v["metadata"]["generation"] = json!(2)));
-        assert!(look(|v| v["metadata"]["finalizers"] = json!(["a/b"])));
-        assert!(look(
-            |v| v["metadata"]["annotations"] = json!({"dillinger.dev/abandon-engine": "e"})
-        ));
-        assert!(look(
-            |v| v["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z")
-        ));
-    }
-
-    #[test]
-    fn another_object_of_the_same_name_is_a_new_session_and_the_old_one_is_gone() {
-        let cache = SessionCache::default();
-        cache.apply(session("a", "old", |_| {}));
-        let change = cache.apply(session("a", "new", |_| {}));
-        let gone = Some("old".to_owned());
-        assert_eq!(change, Change { look: true, gone });
-        assert_eq!(cache.by_uid("old"), None);
-        assert_eq!(cache.by_uid("new"), Some(key("a")));
-    }
-
-    #[test]
-    fn what_is_removed_is_gone_from_every_index() {
-        let cache = SessionCache::default();
-        cache.apply(session("a", "u", |_| {}));
-        assert_eq!(cache.waiting_for("games", "wesnoth"), [key("a")]);
-        assert_eq!(cache.remove(&key("a")).gone.as_deref(), Some("u"));
-        assert!(cache.kept(&key("a")).is_none());
-        assert!(cache.shown().is_empty());
-        assert_eq!(cache.by_uid("u"), None);
-        assert!(cache.waiting_for("games", "wesnoth").is_empty());
-        assert!(cache.all().is_empty());
-        assert_eq!(cache.remove(&key("a")), Change::default());
-    }
-
-    #[test]
-    fn a_game_wakes_its_sessions_without_a_container_and_no_others() {
-        let cache = SessionCache::default();
-        cache.apply(session("waits", "1", |_| {}));
-        cache.apply(session("plays", "2", |v| {
-            v["status"] = json!({"container": {"id": "c"}})
-        }));
-        cache.apply(session("ended", "3", |v| {
-            v["status"] = json!({"finishTime": "2026-01-01T00:00:00Z"})
-        }));
-        cache.apply(session("other", "4", |v| {
-            v["spec"]["gameRef"]["name"] = json!("teeworlds")
-        }));
-        assert_eq!(cache.waiting_for("games", "wesnoth"), [key("waits")]);
-        assert!(cache.waiting_for("elsewhere", "wesnoth").is_empty());
-    }
-
-    #[test]
-    fn a_session_that_names_another_game_moves_to_it() {
-        let cache = SessionCache::default();
-        cache.apply(session("a", "u", |_| {}));
-        cache.apply(session("a", "u", |v| {
-            v["spec"]["gameRef"]["name"] = json!("teeworlds")
-        }));
-        assert!(cache.waiting_for("games", "wesnoth").is_empty());
-        assert_eq!(cache.waiting_for("games", "teeworlds"), [key("a")]);
-    }
-
-    #[test]
-    fn what_sessions_show_is_counted_as_it_changes() {
-        let cache = SessionCache::default();
-        let phase = |name: &str, phase: &str| {
-            cache.apply(session(name, name, |v| {
-                v["status"] = json!({"phase": phase})
-            }))
-        };
-        phase("a", "Pending");
-        phase("b", "Pending");
-        phase("a", "Running");
-        let counts = cache.shown();
-        let counts: Vec<_> = counts
-            .iter()
-            .map(|(shown, n)| (&*shown.phase, *n))
-            .collect();
-        assert_eq!(counts, [("Pending", 1), ("Running", 1)]);
-    }
-
-    #[test]
-    fn only_another_spec_of_a_game_counts_as_a_change() {
-        let games = GameCache::default();
-        let game = |generation: i64| -> Guarded<Game> {
-            let text = json!({
-                "metadata": {"name": "g", "namespace": "n", "uid": "u", "generation": generation},
-                "spec": {"image": "example/game:1"},
-            });
-            serde_json::from_str(&text.to_string()).unwrap()
-        };
-        assert!(games.apply(game(1)));
-        assert!(!games.apply(game(1)));
-        assert!(games.apply(game(2)));
-        games.remove("n", "g");
-        assert!(games.get("n", "g").is_none());
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+use super::cache::Came;
 use super::claim::{Claim, Reader};
 use super::context::Context;
 use super::guard::Guarded;
@@ -45,30 +46,38 @@ pub(super) fn sessions_sink(
     synced: &Synced,
 ) -> impl FnMut(Saw<Guarded<GameSession>>) + use<> {
     let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
-    move |saw| match saw {
-        Saw::Applied(object) => {
-            let key = Named::of(&object);
-            let uid = object.uid().unwrap_or_default();
-            let version = own_writes::version(&object);
-            let echo = ctx.own_writes.is_echo(&uid, version);
-            let change = ctx.cache.apply(object);
-            // Once it is in the cache: whoever writes looks there after its answer.
-            trace::arrived(&ctx, &uid, version);
-            ctx.own_writes.caught_up(&uid, version);
-            if let Some(gone) = change.gone {
-                ctx.forget(&gone);
-            }
-            // What we wrote ourselves was planned over already.
-            if change.look && !echo {
-                ctx.triggers.came(key, version);
+    let apply = |ctx: &Context, object: Guarded<GameSession>, came: Came| {
+        let key = Named::of(&object);
+        let uid = object.uid().unwrap_or_default();
+        let version = own_writes::version(&object);
+        let echo = ctx.own_writes.is_echo(&uid, version);
+        let change = ctx.cache.apply(object, came);
+        // Once it is in the cache: whoever writes looks there after its answer.
+        trace::arrived(ctx, &uid, version);
+        ctx.own_writes.caught_up(&uid, version);
+        if let Some(gone) = change.gone {
+            ctx.forget(&gone);
+        }
+        // What we wrote ourselves was planned over already.
+        if change.look && !echo {
+            match came {
+                // Its version says nothing of what was planned over before.
+                Came::InAList => ctx.triggers.fire(key),
+                Came::AsAnEvent => ctx.triggers.came(key, version),
             }
         }
-        Saw::Removed(key) => {
+    };
+    let remove = |ctx: &Context, key: Named, uid: Option<&str>| {
+        if let Some(gone) = ctx.cache.remove(&key, uid).gone {
             ctx.triggers.forget(&key);
-            if let Some(gone) = ctx.cache.remove(&key).gone {
-                ctx.forget(&gone);
-            }
+            ctx.forget(&gone);
         }
+    };
+    move |saw| match saw {
+        Saw::Found(object) => apply(&ctx, object, Came::InAList),
+        Saw::Applied(object) => apply(&ctx, object, Came::AsAnEvent),
+        Saw::Deleted(object) => remove(&ctx, Named::of(&object), object.meta().uid.as_deref()),
+        Saw::Missing(key) => remove(&ctx, key, None),
         Saw::Listed => {
             if let Some(synced) = first.take() {
                 synced.listed();
@@ -87,18 +96,23 @@ pub(super) fn games_sink(
             ctx.triggers.fire(session);
         }
     };
+    let apply = move |ctx: &Context, game: Guarded<Game>, came: Came| {
+        let (namespace, name) = (game.namespace().unwrap_or_default(), game.name_any());
+        if ctx.games.apply(game, came) {
+            wake(ctx, &namespace, &name);
+        }
+    };
+    let remove = move |ctx: &Context, key: Named, uid: Option<&str>| {
+        let namespace = key.namespace().unwrap_or_default();
+        if ctx.games.remove(namespace, key.name(), uid) {
+            wake(ctx, namespace, key.name());
+        }
+    };
     move |saw| match saw {
-        Saw::Applied(game) => {
-            let (namespace, name) = (game.namespace().unwrap_or_default(), game.name_any());
-            if ctx.games.apply(game) {
-                wake(&ctx, &namespace, &name);
-            }
-        }
-        Saw::Removed(key) => {
-            let namespace = key.namespace().unwrap_or_default();
-            ctx.games.remove(namespace, key.name());
-            wake(&ctx, namespace, key.name());
-        }
+        Saw::Found(game) => apply(&ctx, game, Came::InAList),
+        Saw::Applied(game) => apply(&ctx, game, Came::AsAnEvent),
+        Saw::Deleted(game) => remove(&ctx, Named::of(&game), game.meta().uid.as_deref()),
+        Saw::Missing(key) => remove(&ctx, key, None),
         Saw::Listed => {
             if let Some(synced) = first.take() {
                 synced.listed();

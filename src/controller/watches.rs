@@ -1,8 +1,8 @@
 //! One task a watch, each with its own errors and its own waits: a dead one stalls no other.
 //!
 //! Lists come in pages of 100, never from the watch cache; a silent watch is noticed after 35 s. Each event
-//! is in the cache before its session is named to the triggers. Every ten minutes a list finds what a watch
-//! lost or told out of order, which nothing else would.
+//! is in the cache before its session is named to the triggers. What a list shows is told apart from what an event
+//! says: an event may come late. Every ten minutes a list finds what a watch lost, which nothing else would.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -37,9 +37,14 @@ const ANSWERED: Duration = Duration::from_millis(500);
 /// What one watch saw.
 #[derive(Debug)]
 pub enum Saw<K: Resource<DynamicType = ()>> {
+    /// A list shows it: so it is, whatever was known before.
+    Found(K),
+    /// An event says so.
     Applied(K),
-    /// Deleted, or missing in a new list.
-    Removed(Named),
+    /// An event says that this object of the name was deleted.
+    Deleted(K),
+    /// Missing in a new list.
+    Missing(Named),
     /// A list is complete.
     Listed,
 }
@@ -92,11 +97,11 @@ impl Watch {
                         Event::Init => listed.clear(),
                         Event::InitApply(object) => {
                             listed.insert(Named::of(&object));
-                            sink(Saw::Applied(object));
+                            sink(Saw::Found(object));
                         }
                         Event::InitDone => {
                             for missing in known.difference(&listed) {
-                                sink(Saw::Removed(missing.clone()));
+                                sink(Saw::Missing(missing.clone()));
                             }
                             known = std::mem::take(&mut listed);
                             sink(Saw::Listed);
@@ -108,9 +113,8 @@ impl Watch {
                             self.health.there(self.part);
                         }
                         Event::Delete(object) => {
-                            let key = Named::of(&object);
-                            known.remove(&key);
-                            sink(Saw::Removed(key));
+                            known.remove(&Named::of(&object));
+                            sink(Saw::Deleted(object));
                             self.health.there(self.part);
                         }
                     }
