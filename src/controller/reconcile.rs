@@ -329,10 +329,21 @@ impl Reconcile<'_> {
         if reply.metadata.deletion_timestamp.is_some() && reply.finalizers().is_empty() {
             return Err(WriteError::Gone);
         }
-        self.ctx.own_writes.remember(self.uid, reply.clone());
-        trace::answered(self.ctx, self.key, self.uid, &reply);
-        self.session = reply;
+        self.ctx.own_writes.answered(self.uid, &reply);
+        self.remember(reply);
         Ok(())
+    }
+
+    /// A copy that the API server just gave: it stands until the cache is as new, which it may be already.
+    fn remember(&mut self, fresh: Arc<GameSession>) {
+        self.ctx.own_writes.remember(self.uid, fresh.clone());
+        // Read after it is waited for: what comes later finds it waiting.
+        let cached = self.ctx.cache.kept(self.key);
+        if let Some(cached) = cached.filter(|cached| cached.uid() == self.uid) {
+            trace::arrived(self.ctx, self.uid, cached.version());
+            self.ctx.own_writes.caught_up(self.uid, cached.version());
+        }
+        self.session = fresh;
     }
 
     /// Row A1: the session as the API server has it now.
@@ -365,8 +376,7 @@ impl Reconcile<'_> {
     async fn reread(&mut self) -> Result<(), End> {
         match self.ctx.sessions.get(&self.session).await {
             Ok(Some(fresh)) => {
-                self.ctx.own_writes.remember(self.uid, fresh.clone());
-                self.session = fresh;
+                self.remember(fresh);
                 Ok(())
             }
             Ok(None) => Err(End::Gone),

@@ -4,7 +4,6 @@ use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::named::Named;
 use crate::api::{GameSession, GameSessionStatus};
 use crate::session::facts::Facts;
 use crate::session::observation::Observation;
@@ -65,16 +64,6 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
         {
             ctx.stage_ended(uid, Stage::Ready, started);
         }
-    }
-}
-
-/// A write of ours was answered with this, which the watch may have shown already.
-pub fn answered(ctx: &Context, key: &Named, uid: &str, reply: &GameSession) {
-    ctx.own_writes.answered(uid, reply);
-    // Read after it is waited for: what comes later finds it waiting.
-    let cached = ctx.cache.kept(key);
-    if let Some(cached) = cached.filter(|cached| cached.uid() == uid) {
-        arrived(ctx, uid, cached.version());
     }
 }
 

@@ -120,9 +120,9 @@ pub async fn docker(args: &[&str]) -> String {
     ok("docker", args).await
 }
 
-/// A range of host ports that no other test uses.
+/// A range of host ports that no other test uses, below those of a control plane (20000 on).
 pub fn some_ports(count: u16) -> RangeInclusive<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
     let first = NEXT.fetch_add(count, Ordering::Relaxed);
     first..=first + count - 1
 }

@@ -1,3 +1,5 @@
+//! The caches, object by object and event by event.
+
 use serde_json::{Value, json};
 
 use super::*;

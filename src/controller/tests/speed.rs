@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::World;
+use super::api::Fault;
 
 /// The user of these tests asks once a millisecond; a look begins at once.
 const ASKED: Duration = Duration::from_millis(1);
@@ -70,5 +71,23 @@ async fn a_stop_and_a_deletion_wait_for_nothing_but_the_game() {
     world.api.delete("friday");
     let gone = took(&world, "gone", || world.api.session("friday").is_none()).await;
     assert_eq!((stopped, gone), (ASKED, ASKED));
+    running.stop().await;
+}
+
+/// A reply that the watch had shown before the answer came stood until the next look, ten minutes with a session at
+/// rest: several times the memory of what the cache keeps.
+#[tokio::test(start_paused = true)]
+async fn of_a_session_at_rest_no_reply_is_kept_whichever_came_first() {
+    let world = World::new();
+    // Committed and never answered: the GET after it comes when the watch has told already.
+    world.api.fault(3, Fault::Unanswered);
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    let session = world.api.session("friday").unwrap();
+    let text = |field: &str| session["metadata"][field].as_str().unwrap().to_owned();
+    let version = text("resourceVersion").parse().unwrap();
+    assert!(!running.ctx.own_writes.is_echo(&text("uid"), version));
     running.stop().await;
 }
