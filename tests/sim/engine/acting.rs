@@ -14,7 +14,7 @@ use crate::faults::{Failure, Position};
 use crate::striking::Verdict;
 
 use super::door::{Door, locked};
-use super::{Does, Engine, Power, Refusal, TRAVEL, WRITE};
+use super::{Does, Engine, Power, REFUSAL, Refusal, START, TRAVEL, WRITE};
 
 fn no_answer() -> EffectError {
     EffectError::NoAnswer("the connection broke".to_owned())
@@ -23,6 +23,29 @@ fn no_answer() -> EffectError {
 /// As an answer that no one odd code explains.
 fn failed(refusal: Refusal) -> EffectError {
     EffectError::Failed(refusal.words)
+}
+
+/// How long an answer is waited for.
+fn patience(effect: &Effect) -> Duration {
+    match effect {
+        Effect::Create(_) | Effect::Start(_) => START,
+        // Sent, and not waited for.
+        Effect::Stop(..) => REFUSAL,
+        Effect::Pull { .. }
+        | Effect::CreateStorage(_)
+        | Effect::Kill(_)
+        | Effect::Remove(_)
+        | Effect::RemoveStorage(_) => WRITE,
+    }
+}
+
+/// No answer comes.
+async fn silence(effect: &Effect) -> Result<Outcome, EffectError> {
+    tokio::time::sleep(patience(effect)).await;
+    match effect {
+        Effect::Stop(..) => Ok(Outcome::Done),
+        _ => Err(no_answer()),
+    }
 }
 
 /// Our things say which engine they are on.
@@ -61,14 +84,14 @@ impl Door {
             Verdict::Crash(Position::Before) => self.striking.die().await,
             Verdict::Fail(Failure::Code(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Refused) => return Err(no_answer()),
-            Verdict::Fail(Failure::Hangs) => std::future::pending().await,
+            Verdict::Fail(Failure::Hangs) => return silence(effect).await,
             Verdict::Go
             | Verdict::ThenRestore(_)
             | Verdict::Crash(Position::Between | Position::After)
             | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
             }
         }
-        if !self.reach(WRITE).await {
+        if !self.reach(patience(effect)).await {
             return Err(no_answer());
         }
         let found = self.engine.host().id;
@@ -84,7 +107,7 @@ impl Door {
             Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
             Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Lost) => return Err(no_answer()),
-            Verdict::Fail(Failure::CommittedHangs) => std::future::pending().await,
+            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
             Verdict::Go
             | Verdict::ThenRestore(_)
             | Verdict::Crash(Position::Before)
