@@ -233,6 +233,11 @@ impl Events {
             .collect()
     }
 
+    /// Every event whole, in order.
+    pub fn all(&self) -> Vec<Value> {
+        self.seen.lock().expect("no panic while held").clone()
+    }
+
     pub fn count(&self, action: &str) -> usize {
         self.actions().iter().filter(|(a, _)| a == action).count()
     }
