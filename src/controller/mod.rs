@@ -11,7 +11,7 @@ pub mod client;
 pub mod context;
 pub mod diff;
 pub mod events;
-#[cfg(debug_assertions)]
+#[cfg(feature = "failpoints")]
 pub mod failpoints;
 mod feeds;
 pub mod gate;

@@ -188,12 +188,12 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-#[cfg(debug_assertions)]
+#[cfg(feature = "failpoints")]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(super::failpoints::Failpoints::from_environment()?)
 }
 
-#[cfg(not(debug_assertions))]
+#[cfg(not(feature = "failpoints"))]
 fn stops() -> anyhow::Result<Option<Arc<dyn Stops>>> {
     Ok(None)
 }

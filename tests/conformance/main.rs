@@ -1,6 +1,8 @@
-//! The simulated API server against the real one: the same random sequences of requests, every answer compared.
+//! The simulated API server and the simulated engine against the real ones: the same random sequences of requests,
+//! every answer compared.
 //!
-//! Needs a kube-apiserver of its own with nothing but the CRDs of this package: run it inside `tests/world`.
+//! Needs a kube-apiserver of its own with nothing but the CRDs of this package, and an engine with the image of the
+//! test game: run it as `tests/world --image testgame -- <this test>`.
 //! `CONFORMANCE_SEED` and `CONFORMANCE_SEQUENCES` choose other and more sequences.
 #![forbid(unsafe_code)]
 // The simulation brings more than this comparison uses.
@@ -19,7 +21,14 @@ mod process;
 #[path = "../sim/striking.rs"]
 mod striking;
 
+/// The simulated engine, with its parts below it.
+#[path = "../sim"]
+mod sim {
+    pub mod engine;
+}
+
 mod differences;
+mod engine;
 mod mutations;
 mod normal;
 mod operations;

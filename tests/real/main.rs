@@ -17,5 +17,4 @@ mod ports;
 mod refusals;
 mod standby;
 mod start_failures;
-mod sweep;
 mod writes;

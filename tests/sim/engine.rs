@@ -1,21 +1,27 @@
-//! A simulated engine just above the wire: names are unique, labels stand, 304, 404 and 409 mean what they mean
-//! on Docker, games end by themselves, and hints may be missed.
+//! A simulated engine just above the wire: names are unique, labels stand, 304, 400, 404, 409 and 500 mean what they
+//! mean on Docker, games end by themselves, hints may be missed, and the daemon itself comes and goes.
 //!
-//! One [`Engine`] is the daemon; each controller process reaches it through its own [`Door`].
+//! One [`Engine`] is the daemon; each controller process reaches it through its own [`Door`]. Held against a real
+//! engine by `tests/conformance`.
 
+mod acting;
 mod door;
+mod hands;
+mod life;
+mod looking;
+mod memory;
+mod sight;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dillinger_runner::api::keys;
-use dillinger_runner::runtime::{EffectError, Hint, Outcome};
-use dillinger_runner::session::container::ContainerSpec;
+use dillinger_runner::session::container::{ContainerSpec, Transport};
 use dillinger_runner::session::facts::{self, EngineId};
-use dillinger_runner::session::plan::Effect;
 use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::clock::SimClock;
 use crate::history::{History, Life, What};
@@ -28,8 +34,16 @@ pub use door::Door;
 const TRAVEL: Duration = Duration::from_millis(1);
 /// A look that gets no answer ends in doubt after this.
 const LOOK: Duration = Duration::from_secs(5);
-/// A pull takes this long.
+/// So long a kill, a removal or a volume waits for its answer, a create or a start, and a stop for its refusal.
+const WRITE: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
+const REFUSAL: Duration = Duration::from_millis(20);
+/// A pull takes this long unless told otherwise.
 const PULL: Duration = Duration::from_secs(20);
+/// The daemon keeps so many events for who listens too slowly.
+const EVENTS: usize = 256;
+/// A daemon that hangs is called away after a quiet spell and a ping that nobody answers.
+const CALLED_AWAY: Duration = Duration::from_secs(20);
 
 /// What one run of a game does.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +52,12 @@ pub struct Play {
     pub ready_after: Option<Duration>,
     /// After its start, and with which code; None: it runs until it is told to stop.
     pub ends: Option<(Duration, i32)>,
+    /// It ends because it took too much memory.
+    pub out_of_memory: bool,
     /// From the signal to its end, and the code then.
     pub on_term: (Duration, i32),
+    /// It cannot be started, in the engine's words.
+    pub refused: Option<&'static str>,
 }
 
 impl Play {
@@ -47,8 +65,61 @@ impl Play {
         Play {
             ready_after: Some(Duration::from_millis(300)),
             ends: None,
+            out_of_memory: false,
             on_term: (Duration::from_secs(1), 0),
+            refused: None,
         }
+    }
+}
+
+/// What games do.
+enum Plays {
+    /// The n-th start of a container plays the n-th, then the last.
+    InOrder(Vec<Play>),
+    Of(fn(&ContainerSpec) -> Play),
+}
+
+/// Whether the daemon answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    Up,
+    Down,
+    Frozen,
+}
+
+/// What the daemon tells who listens.
+#[derive(Clone, Debug)]
+enum Event {
+    Container {
+        /// Empty for a stranger's.
+        uid: String,
+        id: String,
+        does: Does,
+    },
+    Away,
+    Back,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Does {
+    Start,
+    Die,
+    Pause,
+    Unpause,
+    Rename,
+    Destroy,
+}
+
+/// An answer of the daemon that says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    pub words: String,
+}
+
+impl Refusal {
+    fn new(status: u16, words: String) -> Refusal {
+        Refusal { status, words }
     }
 }
 
@@ -57,114 +128,128 @@ pub struct Engine {
     state: Mutex<State>,
     clock: SimClock,
     history: History,
-    hints: broadcast::Sender<Hint>,
+    events: broadcast::Sender<Event>,
+    power: watch::Sender<Power>,
 }
 
 struct State {
     id: String,
+    /// Ids that this engine, and those in its place, have had.
+    ids: u128,
+    live_restore: bool,
+    /// It hangs for so long that who listens gave it up.
+    called_away: bool,
+    /// When the daemon itself last started.
+    started: Timestamp,
     containers: BTreeMap<String, Kept>,
     volumes: BTreeMap<String, BTreeMap<String, String>>,
     images: BTreeSet<String>,
-    pulling: BTreeSet<String>,
-    /// The n-th start of a container plays the n-th, then the last.
-    plays: Vec<Play>,
+    /// What a pull can get; None: everything.
+    registry: Option<BTreeSet<String>>,
+    pull_takes: Duration,
+    /// Ports that programs of the host hold.
+    held: BTreeSet<(u16, Transport)>,
+    cpus: i64,
+    /// Host ports that controllers may choose.
+    port_range: RangeInclusive<u16>,
+    plays: Plays,
     starts: usize,
     made: u64,
+    /// The last start of a container with ports, by session uid.
+    took_ports: BTreeMap<String, usize>,
 }
 
 struct Kept {
     spec: ContainerSpec,
+    name: String,
     uid: String,
     created: Timestamp,
+    started: Option<Timestamp>,
+    /// Of the last run.
+    ready_at: Option<Timestamp>,
+    /// It was ready in some run.
+    was_ready: bool,
+    on_term: (Duration, i32),
     state: Inside,
 }
 
 #[derive(Clone, Debug)]
 enum Inside {
-    Created,
-    Running {
-        started: Timestamp,
-        ready_at: Option<Timestamp>,
-        on_term: (Duration, i32),
-        signalled: bool,
+    Created {
+        /// Why its start failed.
+        error: String,
+        clash: Vec<u16>,
+    },
+    Live {
+        /// Which start of the engine this is.
+        run: usize,
+        paused: bool,
     },
     Exited {
-        started: Timestamp,
         finished: Timestamp,
         code: i32,
-        was_ready: bool,
+        out_of_memory: bool,
+        error: String,
     },
+}
+
+impl Kept {
+    fn is_live(&self) -> bool {
+        match self.state {
+            Inside::Live { .. } => true,
+            Inside::Created { .. } | Inside::Exited { .. } => false,
+        }
+    }
 }
 
 impl Engine {
     pub fn new(clock: SimClock, history: History, plays: Vec<Play>) -> Arc<Engine> {
+        Engine::with(clock, history, Plays::InOrder(plays))
+    }
+
+    /// Each game plays as its container says.
+    pub fn of(clock: SimClock, history: History, play: fn(&ContainerSpec) -> Play) -> Arc<Engine> {
+        Engine::with(clock, history, Plays::Of(play))
+    }
+
+    fn with(clock: SimClock, history: History, plays: Plays) -> Arc<Engine> {
         Arc::new(Engine {
             state: Mutex::new(State {
-                id: "e0000000000000000000000000000001".to_owned(),
+                id: format!("{:032x}", 0xe_u128 << 124),
+                ids: 1,
+                live_restore: false,
+                called_away: false,
+                started: clock.now(),
                 containers: BTreeMap::new(),
                 volumes: BTreeMap::new(),
                 images: BTreeSet::from(["example:1".to_owned()]),
-                pulling: BTreeSet::new(),
+                registry: None,
+                pull_takes: PULL,
+                held: BTreeSet::new(),
+                cpus: 8,
+                port_range: 7000..=8000,
                 plays,
                 starts: 0,
                 made: 0,
+                took_ports: BTreeMap::new(),
             }),
             clock,
             history,
-            hints: broadcast::Sender::new(256),
+            events: broadcast::Sender::new(EVENTS),
+            power: watch::Sender::new(Power::Up),
         })
     }
 
     /// How a process reaches it.
     pub fn door(self: &Arc<Self>, process: Process, striking: Striking) -> Arc<Door> {
-        Arc::new(Door {
-            engine: self.clone(),
-            process,
-            striking,
-            asked: Mutex::default(),
-        })
-    }
-
-    /// The image is gone, so that it must be pulled.
-    pub fn forget_images(&self) {
-        self.lock().images.clear();
-    }
-
-    /// Somebody removes every container of this session by hand, running or not.
-    pub fn remove_by_hand(&self, uid: &str) {
-        let ids: Vec<String> = {
-            let state = self.lock();
-            let own = state.containers.iter().filter(|(_, c)| c.uid == uid);
-            own.map(|(id, _)| id.clone()).collect()
-        };
-        for id in ids {
-            self.gone(&id, "world");
-        }
+        Door::new(self.clone(), process, striking)
     }
 
     /// Containers that exist, by id, with their session's uid and whether they live.
     pub fn containers(&self) -> Vec<(String, String, bool)> {
         let state = self.lock();
-        let show = |(id, c): (&String, &Kept)| {
-            (
-                id.clone(),
-                c.uid.clone(),
-                matches!(c.state, Inside::Running { .. }),
-            )
-        };
+        let show = |(id, c): (&String, &Kept)| (id.clone(), c.uid.clone(), c.is_live());
         state.containers.iter().map(show).collect()
-    }
-
-    /// Volumes that exist, with their session's uid.
-    pub fn volumes(&self) -> Vec<(String, String)> {
-        let state = self.lock();
-        let uid =
-            |labels: &BTreeMap<String, String>| labels.get(keys::UID).cloned().unwrap_or_default();
-        state
-            .volumes
-            .iter()
-            .map(|(name, labels)| (name.clone(), uid(labels)))
-            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,7 +264,20 @@ impl Engine {
             state,
         };
         self.history.add(self.clock.elapsed(), who, what);
-        let _ = self.hints.send(Hint::Session(c.uid.clone()));
+    }
+
+    fn tell(&self, id: &str, c: &Kept, does: Does) {
+        // Nobody hears a daemon that is not there.
+        if *self.power.borrow() == Power::Down {
+            return;
+        }
+        let event = Event::Container {
+            uid: c.uid.clone(),
+            id: id.to_owned(),
+            does,
+        };
+        // Nobody may listen.
+        let _ = self.events.send(event);
     }
 
     /// Later, in the daemon itself, whatever became of its clients.
@@ -189,205 +287,6 @@ impl Engine {
             tokio::time::sleep(wait).await;
             act(&engine);
         });
-    }
-
-    fn begin(self: &Arc<Self>, id: &str, who: &str) -> Result<Outcome, EffectError> {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let play = state.plays[state.starts.min(state.plays.len() - 1)];
-        let Some(c) = state.containers.get_mut(id) else {
-            return Err(EffectError::Failed(format!("404 No such container: {id}")));
-        };
-        if matches!(c.state, Inside::Running { .. }) {
-            return Ok(Outcome::Done);
-        }
-        let ready_at = play.ready_after.map(|after| now + after);
-        c.state = Inside::Running {
-            started: now,
-            ready_at,
-            on_term: play.on_term,
-            signalled: false,
-        };
-        self.note(who, id, c, Life::Running);
-        state.starts += 1;
-        drop(state);
-        let id = id.to_owned();
-        if let Some((after, code)) = play.ends {
-            self.later(after, move |engine| engine.end(&id, now, code, "game"));
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// The process of the run that began at `started` ends.
-    fn end(&self, id: &str, began: Timestamp, code: i32, who: &str) {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let Some(c) = state.containers.get_mut(id) else {
-            return;
-        };
-        let Inside::Running {
-            started, ready_at, ..
-        } = c.state
-        else {
-            return;
-        };
-        if started != began {
-            return;
-        }
-        c.state = Inside::Exited {
-            started,
-            finished: now,
-            code,
-            was_ready: ready_at.is_some_and(|at| at <= now),
-        };
-        self.note(who, id, c, Life::Exited(code));
-    }
-
-    fn signal(self: &Arc<Self>, id: &str, grace: i32, who: &str) -> Outcome {
-        let mut state = self.lock();
-        let Some(c) = state.containers.get_mut(id) else {
-            return Outcome::Already;
-        };
-        let Inside::Running {
-            started,
-            on_term: (after, code),
-            signalled,
-            ..
-        } = &mut c.state
-        else {
-            return Outcome::Done;
-        };
-        *signalled = true;
-        let (began, after, code) = (*started, *after, *code);
-        self.note(who, id, c, Life::Signalled);
-        drop(state);
-        let grace = Duration::from_secs(u64::try_from(grace).unwrap_or_default());
-        let (wait, code) = if after <= grace {
-            (after, code)
-        } else {
-            (grace, 137)
-        };
-        let id = id.to_owned();
-        self.later(wait, move |engine| engine.end(&id, began, code, "engine"));
-        Outcome::Done
-    }
-
-    fn kill(&self, id: &str, who: &str) -> Outcome {
-        let began = match self.lock().containers.get(id).map(|c| c.state.clone()) {
-            Some(Inside::Running { started, .. }) => started,
-            Some(Inside::Created | Inside::Exited { .. }) | None => return Outcome::Already,
-        };
-        self.end(id, began, 137, who);
-        Outcome::Done
-    }
-
-    fn remove(&self, id: &str, who: &str) -> Result<Outcome, EffectError> {
-        let running = match self.lock().containers.get(id) {
-            Some(c) => matches!(c.state, Inside::Running { .. }),
-            None => return Ok(Outcome::Already),
-        };
-        if running {
-            return Err(EffectError::Failed(
-                "409 You cannot remove a running container".to_owned(),
-            ));
-        }
-        self.gone(id, who);
-        Ok(Outcome::Done)
-    }
-
-    fn gone(&self, id: &str, who: &str) {
-        if let Some(c) = self.lock().containers.remove(id) {
-            self.note(who, id, &c, Life::Removed);
-        }
-    }
-
-    fn create(&self, spec: &ContainerSpec, who: &str) -> Result<Outcome, EffectError> {
-        let mut state = self.lock();
-        if state.containers.values().any(|c| c.spec.name == spec.name) {
-            return Ok(Outcome::Already);
-        }
-        if !state.images.contains(&spec.image) {
-            return Err(EffectError::Failed(format!(
-                "404 No such image: {}",
-                spec.image
-            )));
-        }
-        state.made += 1;
-        let id = format!("c{:063x}", state.made);
-        let made = Kept {
-            spec: spec.clone(),
-            uid: spec.labels.get(keys::UID).cloned().unwrap_or_default(),
-            created: self.clock.now(),
-            state: Inside::Created,
-        };
-        self.note(who, &id, &made, Life::Created);
-        state.containers.insert(id, made);
-        Ok(Outcome::Done)
-    }
-
-    fn volume(&self, name: &str, labels: Option<&BTreeMap<String, String>>, who: &str) {
-        let mut state = self.lock();
-        let (uid, exists) = match labels {
-            Some(labels) => {
-                if state
-                    .volumes
-                    .insert(name.to_owned(), labels.clone())
-                    .is_some()
-                {
-                    return;
-                }
-                (labels.get(keys::UID).cloned(), true)
-            }
-            None => match state.volumes.remove(name) {
-                Some(labels) => (labels.get(keys::UID).cloned(), false),
-                None => return,
-            },
-        };
-        let what = What::Volume {
-            name: name.to_owned(),
-            uid: uid.unwrap_or_default(),
-            exists,
-        };
-        self.history.add(self.clock.elapsed(), who, what);
-    }
-
-    fn pull(self: &Arc<Self>, image: &str) {
-        let mut state = self.lock();
-        if state.images.contains(image) || !state.pulling.insert(image.to_owned()) {
-            return;
-        }
-        drop(state);
-        let image = image.to_owned();
-        self.later(PULL, move |engine| {
-            let mut state = engine.lock();
-            state.pulling.remove(&image);
-            state.images.insert(image);
-            let _ = engine.hints.send(Hint::All);
-        });
-    }
-
-    fn act(self: &Arc<Self>, effect: &Effect, who: &str) -> Result<Outcome, EffectError> {
-        match effect {
-            Effect::Pull { image, policy: _ } => {
-                self.pull(image);
-                Ok(Outcome::Done)
-            }
-            Effect::CreateStorage(volumes) => {
-                for volume in volumes {
-                    self.volume(&volume.name, Some(&volume.labels), who);
-                }
-                Ok(Outcome::Done)
-            }
-            Effect::Create(spec) => self.create(spec, who),
-            Effect::Start(id) => self.begin(&id.0, who),
-            Effect::Stop(id, grace) => Ok(self.signal(&id.0, *grace, who)),
-            Effect::Kill(id) => Ok(self.kill(&id.0, who)),
-            Effect::Remove(id) => self.remove(&id.0, who),
-            Effect::RemoveStorage(names) => {
-                names.iter().for_each(|name| self.volume(name, None, who));
-                Ok(Outcome::Done)
-            }
-        }
     }
 
     fn host(&self) -> facts::Engine {

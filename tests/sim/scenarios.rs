@@ -158,7 +158,8 @@ fn game(more: &Value) -> Value {
         "apiVersion": "dillinger.dev/v1alpha1", "kind": "Game", "metadata": {"name": "wesnoth"},
         "spec": {
             "image": "example:1", "ports": [{"name": "game", "containerPort": 15000, "protocol": "TCP"}],
-            "readiness": {"tcpSocket": {"port": "game"}},
+            // In its log also a game that ended unseen has left that it was ready.
+            "readiness": {"log": {"pattern": "ready"}},
             "storage": [{"name": "world", "mountPath": "/data"}],
         },
     });

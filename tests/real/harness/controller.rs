@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,6 +21,7 @@ pub struct ControllerOptions {
     pub user: String,
     pub flags: Vec<String>,
     pub env: Vec<(String, String)>,
+    pub program: PathBuf,
 }
 
 impl ControllerOptions {
@@ -34,6 +35,7 @@ impl ControllerOptions {
             user: format!("controller-of-{namespace}"),
             flags: Vec::new(),
             env: Vec::new(),
+            program: PathBuf::from(env!("CARGO_BIN_EXE_dillinger-runner")),
         }
     }
 
@@ -41,6 +43,19 @@ impl ControllerOptions {
         self.flags.push(flag.to_owned());
         self.flags.push(value.to_owned());
         self
+    }
+
+    /// The build that can kill itself at a write: counts its writes in this file, and dies once where `crash` says.
+    pub fn failpoints(mut self, count: &Path, crash: Option<&str>) -> ControllerOptions {
+        self.program.set_file_name("dillinger-runner-failpoints");
+        assert!(
+            self.program.exists(),
+            "{} is missing: tests/run build makes it",
+            self.program.display()
+        );
+        let count = count.to_str().expect("a plain path");
+        self.env("DILLINGER_FAILPOINT_COUNT", count)
+            .env("DILLINGER_FAILPOINT", crash.unwrap_or_default())
     }
 
     pub fn env(mut self, name: &str, value: &str) -> ControllerOptions {
@@ -70,7 +85,7 @@ impl Controller {
             .expect("the world's folder takes a file");
         let admin_port = free_port();
         let output = File::create(&log).expect("the world's folder takes a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_dillinger-runner"))
+        let child = Command::new(&options.program)
             .arg("controller")
             .args(["--controller-name", &options.name])
             .args(["--watch-namespaces", &options.namespace])

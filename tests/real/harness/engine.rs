@@ -39,6 +39,17 @@ impl Engine {
         (reply.status, value)
     }
 
+    /// The status of a call; None while no engine answers.
+    pub async fn try_call(&self, method: &str, path: &str, body: Value) -> Option<u16> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let reply = http::over_unix(&self.socket, method, path, &body).await;
+        reply.ok().map(|reply| reply.status)
+    }
+
     async fn done(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, value) = self.call(method, path, body).await;
         assert!(
@@ -220,6 +231,11 @@ impl Events {
             .map(|e| (text(&e["Action"]), text(&e["Actor"]["ID"])))
             .filter(|(action, _)| !action.starts_with("exec_"))
             .collect()
+    }
+
+    /// Every event whole, in order.
+    pub fn all(&self) -> Vec<Value> {
+        self.seen.lock().expect("no panic while held").clone()
     }
 
     pub fn count(&self, action: &str) -> usize {

@@ -94,7 +94,7 @@ async fn a_session_from_its_create_to_its_end_costs_exactly_these_calls_without_
     tokio::time::sleep(SETTLES).await;
     let deletion = world.since(&stopped);
     let wanted = [
-        // P3, P4 and R3; the hints of this engine come for what we do ourselves too.
+        // P3, P4 and R3.
         calls([
             ("patch:gamesessions", 1),
             ("patch:gamesessions/status", 2),
@@ -106,7 +106,7 @@ async fn a_session_from_its_create_to_its_end_costs_exactly_these_calls_without_
         ]),
         calls([
             ("patch:gamesessions/status", 2),
-            ("look:container", 7),
+            ("look:container", 5),
             ("effect:stop", 1),
             ("effect:remove", 1),
         ]),

@@ -1,50 +1,101 @@
-//! One controller process's way to the simulated engine: each call travels, and may be struck by a fault.
+//! One controller process's way to the simulated engine: each call travels, may be struck by a fault, and is
+//! understood as the Docker runtime understands the engine's answers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dillinger_runner::api::{Endpoint, keys};
-use dillinger_runner::runtime::{
-    EffectError, Hint, Look, Outcome, Owned, OwnedKind, Runtime, SessionKey, parse_terms,
-};
-use dillinger_runner::session::container::Transport;
+use dillinger_runner::runtime::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
 use dillinger_runner::session::contract::PortTerms;
 use dillinger_runner::session::facts::{self, EngineId};
-use dillinger_runner::session::observation::{Image, StorageSeen};
+use dillinger_runner::session::observation::{Image, Owner, StorageSeen};
 use dillinger_runner::session::plan::Effect;
-use dillinger_runner::session::ports::{self, ChosenPorts, NoPort};
-use dillinger_runner::session::seen::{
-    self, Answer, Container, ContainerId, Doubt, Exit, Made, Seen,
-};
+use dillinger_runner::session::ports::{ChosenPorts, NoPort};
+use dillinger_runner::session::seen::{Doubt, Seen};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
-use crate::faults::{Failure, Position};
+use crate::faults::Failure;
 use crate::process::Process;
 use crate::striking::{Striking, Verdict};
 
-use super::{Engine, Inside, Kept, LOOK, TRAVEL};
+use super::memory::Memory;
+use super::{Does, Engine, Event, LOOK, Power, TRAVEL};
 
 /// One process's way to the engine.
 pub struct Door {
     pub(super) engine: Arc<Engine>,
     pub(super) process: Process,
     pub(super) striking: Striking,
-    /// Containers that this process has asked whether they are ready.
-    pub(super) asked: Mutex<BTreeSet<String>>,
+    pub(super) memory: Arc<Mutex<Memory>>,
+    /// Hints of this process's own: answers of games, ends of pulls.
+    pub(super) own: mpsc::UnboundedSender<Hint>,
+    own_end: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
+    /// Whose things a list shows; None: everybody's.
+    pub(super) owner: Option<Owner>,
+}
+
+pub(super) fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Door {
+    pub(super) fn new(engine: Arc<Engine>, process: Process, striking: Striking) -> Arc<Door> {
+        Door::make(engine, process, striking, None)
+    }
+
+    /// One whose lists show what this owner made and nothing else.
+    pub fn of(
+        engine: &Arc<Engine>,
+        process: Process,
+        striking: Striking,
+        owner: Owner,
+    ) -> Arc<Door> {
+        Door::make(engine.clone(), process, striking, Some(owner))
+    }
+
+    fn make(
+        engine: Arc<Engine>,
+        process: Process,
+        striking: Striking,
+        owner: Option<Owner>,
+    ) -> Arc<Door> {
+        let (own, own_end) = mpsc::unbounded_channel();
+        Arc::new(Door {
+            engine,
+            process,
+            striking,
+            memory: Arc::default(),
+            own,
+            own_end: Mutex::new(Some(own_end)),
+            owner,
+        })
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        locked(&self.memory)
+    }
+
+    /// Whether the daemon answers within this.
+    pub(super) async fn reach(&self, limit: Duration) -> bool {
+        if self.memory().away {
+            return false;
+        }
+        let mut power = self.engine.power.subscribe();
+        let answers = power.wait_for(|power| *power != Power::Frozen);
+        match tokio::time::timeout(limit, answers).await {
+            Ok(Ok(power)) => *power == Power::Up,
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     /// A look: None when it gets no answer.
     async fn ask<T>(&self, what: &str, answer: impl FnOnce() -> T) -> Option<T> {
         self.process.alive().await;
         tokio::time::sleep(TRAVEL).await;
         let verdict = self.striking.meet(&format!("look:{what}"), false);
         let answered = match verdict {
-            Verdict::Go => Some(answer()),
+            Verdict::Go => self.reach(LOOK).await.then(answer),
             Verdict::Fail(Failure::Hangs | Failure::CommittedHangs) => {
                 tokio::time::sleep(LOOK).await;
                 None
@@ -55,145 +106,59 @@ impl Door {
         answered
     }
 
-    fn seen(&self, id: &str, c: &Kept, probe: bool, now: Timestamp) -> Seen {
-        let terms = parse_terms(c.spec.labels.get(keys::CONTRACT).map(String::as_str));
-        let started = match c.state {
-            Inside::Created => None,
-            Inside::Running { started, .. } | Inside::Exited { started, .. } => Some(started),
-        };
-        let endpoint = |port: &dillinger_runner::session::container::Published| Endpoint {
-            name: port.name.clone(),
-            protocol: match port.transport {
-                Transport::Tcp => "TCP".to_owned(),
-                Transport::Udp => "UDP".to_owned(),
-            },
-            host: "127.0.0.1".to_owned(),
-            port: i32::from(port.host_port),
-        };
-        let container = Container {
-            id: ContainerId(id.to_owned()),
-            name: c.spec.name.clone(),
-            attempt: c.spec.attempt,
-            created: c.created,
-            started,
-            image: c.spec.image.clone(),
-            image_id: Some("sha256:0".to_owned()),
-            node_name: Some("simulated".to_owned()),
-            endpoints: c.spec.ports.iter().map(endpoint).collect(),
-            terms,
-        };
-        match &c.state {
-            Inside::Created => Seen::Created(container, Made::Fresh),
-            Inside::Running { ready_at, .. } => {
-                let asks = container
-                    .terms
-                    .as_ref()
-                    .is_some_and(|terms| terms.readiness.is_some());
-                let answer = if asks {
-                    self.answer(id, &c.uid, *ready_at, probe, now)
-                } else {
-                    Answer::Ready
-                };
-                Seen::Running(container, answer)
-            }
-            Inside::Exited {
-                finished,
-                code,
-                was_ready,
-                ..
-            } => {
-                let exit = Exit {
-                    code: Some(*code),
-                    finished: Some(*finished),
-                    ready_in_log: *was_ready,
-                    ..Exit::default()
-                };
-                Seen::Exited(container, exit)
-            }
-        }
-    }
-
-    /// The first question has no answer yet; a hint comes with it, and another when the game is ready.
-    fn answer(
+    async fn next_hint(
         &self,
-        id: &str,
-        uid: &str,
-        ready_at: Option<Timestamp>,
-        probe: bool,
-        now: Timestamp,
-    ) -> Answer {
-        if !probe {
-            return Answer::NotAsked;
-        }
-        let first = self
-            .asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_owned());
-        if first {
-            let until_ready =
-                ready_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-            for wait in [Some(TRAVEL), until_ready.map(|wait| wait + TRAVEL)]
-                .into_iter()
-                .flatten()
-            {
-                let hint = Hint::Session(uid.to_owned());
-                self.engine.later(wait, move |engine| {
-                    let _ = engine.hints.send(hint);
-                });
+        own: &mut mpsc::UnboundedReceiver<Hint>,
+        events: &mut broadcast::Receiver<Event>,
+    ) -> Option<Hint> {
+        loop {
+            let hint = tokio::select! {
+                // A run is the same each time.
+                biased;
+                hint = own.recv() => Some(hint?),
+                event = events.recv() => match event {
+                    Ok(event) => self.hint(event),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        let mut memory = self.memory();
+                        memory.broken();
+                        memory.connected(self.engine.running());
+                        Some(Hint::All)
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+            };
+            if hint.is_some() {
+                return hint;
             }
-            return Answer::NotAsked;
-        }
-        match ready_at {
-            Some(at) if at <= now => Answer::Ready,
-            Some(_) | None => Answer::NotReady("nothing answers".to_owned()),
         }
     }
 
-    async fn effect(&self, engine: &EngineId, effect: &Effect) -> Result<Outcome, EffectError> {
-        self.process.alive().await;
-        tokio::time::sleep(TRAVEL).await;
-        self.process.alive().await;
-        let name = dillinger_runner::controller::gate::effect_label(effect);
-        let no_answer = || EffectError::NoAnswer("the connection broke".to_owned());
-        let answered = |code: u16| match code {
-            400 | 422 => EffectError::Refused(format!("scripted {code}")),
-            _ => EffectError::Failed(format!("scripted {code}")),
-        };
-        let verdict = self.striking.meet(&format!("effect:{name}"), true);
-        match verdict {
-            Verdict::Crash(Position::Before) => self.striking.die().await,
-            Verdict::Fail(Failure::Code(code)) => return Err(answered(code)),
-            Verdict::Fail(Failure::Refused) => return Err(no_answer()),
-            Verdict::Fail(Failure::Hangs) => std::future::pending().await,
-            Verdict::Go
-            | Verdict::ThenRestore(_)
-            | Verdict::Crash(Position::Between | Position::After)
-            | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
+    /// What an event means to this process.
+    fn hint(&self, event: Event) -> Option<Hint> {
+        let mut memory = self.memory();
+        match event {
+            Event::Away => {
+                memory.broken();
+                Some(Hint::All)
+            }
+            Event::Back => {
+                memory.connected(self.engine.running());
+                Some(Hint::All)
+            }
+            Event::Container { uid, id, does } => {
+                if matches!(does, Does::Die | Does::Destroy) {
+                    memory.asked.remove(&id);
+                    // A start that was already so has no event of its own.
+                    memory.expected.remove(&(id.clone(), Does::Start));
+                }
+                let expected = memory.expected.remove(&(id, does));
+                if uid.is_empty() {
+                    return None;
+                }
+                memory.take_listed(&uid);
+                (!expected).then_some(Hint::Session(uid))
             }
         }
-        let found = self.engine.host().id;
-        if found != *engine {
-            return Err(EffectError::OtherEngine {
-                expected: engine.0.clone(),
-                found: found.0,
-            });
-        }
-        let outcome = self.engine.act(effect, self.process.name());
-        match verdict {
-            Verdict::Crash(Position::Between) => self.striking.die().await,
-            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
-            Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
-            Verdict::Fail(Failure::Lost) => return Err(no_answer()),
-            Verdict::Fail(Failure::CommittedHangs) => std::future::pending().await,
-            Verdict::Go
-            | Verdict::ThenRestore(_)
-            | Verdict::Crash(Position::Before)
-            | Verdict::Fail(Failure::Code(_) | Failure::Refused | Failure::Hangs) => {}
-        }
-        tokio::time::sleep(TRAVEL).await;
-        self.process.alive().await;
-        outcome
     }
 }
 
@@ -204,29 +169,7 @@ impl Runtime for Door {
 
     fn look<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Seen> {
         Box::pin(async move {
-            let seen = self
-                .ask("container", || {
-                    let found = self.engine.host().id;
-                    if let Some(recorded) = look.engine.filter(|recorded| **recorded != found) {
-                        return Seen::Unknown(Doubt::EngineMismatch {
-                            recorded: recorded.0.clone(),
-                            found: found.0,
-                        });
-                    }
-                    let now = self.engine.clock.now();
-                    let state = self.engine.lock();
-                    let hits = state.containers.iter().filter_map(|(id, c)| {
-                        if c.uid == look.key.uid {
-                            Some(self.seen(id, c, look.probe, now))
-                        } else if c.spec.name == look.key.container_name {
-                            Some(Seen::Foreign(id.clone()))
-                        } else {
-                            None
-                        }
-                    });
-                    seen::select(hits.collect(), look.attempt)
-                })
-                .await;
+            let seen = self.ask("container", || self.look_now(&look)).await;
             seen.unwrap_or_else(|| Seen::Unknown(Doubt::EngineUnreachable("no answer".to_owned())))
         })
     }
@@ -234,31 +177,28 @@ impl Runtime for Door {
     fn image<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Image> {
         Box::pin(async move {
             let seen = self.ask("image", || {
-                let state = self.engine.lock();
-                if state.images.contains(image) {
+                let mut memory = self.memory();
+                if let Some(known) = memory.image(image) {
+                    return known;
+                }
+                if self.engine.lock().images.contains(image) {
+                    memory.pulls.remove(image);
                     Image::Present
-                } else if state.pulling.contains(image) {
-                    Image::Pulling(String::new())
                 } else {
-                    Image::Missing
+                    memory.missing(image)
                 }
             });
-            seen.await.unwrap_or(Image::Missing)
+            seen.await.unwrap_or(Image::Unchecked)
         })
     }
 
     fn choose_ports(&self, key: &SessionKey, wanted: &[PortTerms]) -> Result<ChosenPorts, NoPort> {
-        let state = self.engine.lock();
-        let taken = |number: u16, transport: Transport| {
-            let others = state.containers.values().filter(|c| c.uid != key.uid);
-            others
-                .flat_map(|c| &c.spec.ports)
-                .any(|p| p.host_port == number && p.transport == transport)
-        };
-        ports::choose(&key.uid, wanted, 7000..=8000, &taken, &|_| false)
+        self.memory().ports.choose(&self.engine, &key.uid, wanted)
     }
 
-    fn shun_ports(&self, _: &SessionKey, _: &[u16]) {}
+    fn shun_ports(&self, _: &SessionKey, ports: &[u16]) {
+        self.memory().ports.shun(ports);
+    }
 
     fn storage<'a>(
         &'a self,
@@ -283,34 +223,16 @@ impl Runtime for Door {
 
     fn act<'a>(
         &'a self,
-        _: &'a SessionKey,
+        key: &'a SessionKey,
         engine: &'a EngineId,
         effect: &'a Effect,
     ) -> BoxFuture<'a, Result<Outcome, EffectError>> {
-        Box::pin(self.effect(engine, effect))
+        Box::pin(self.effect(key, engine, effect))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
         Box::pin(async move {
-            let listed = self.ask("list", || {
-                let state = self.engine.lock();
-                let owned = |labels: &BTreeMap<String, String>, kind, id: &String| Owned {
-                    namespace: labels.get(keys::NAMESPACE).cloned().unwrap_or_default(),
-                    session: labels.get(keys::SESSION).cloned().unwrap_or_default(),
-                    uid: labels.get(keys::UID).cloned().unwrap_or_default(),
-                    kind,
-                    id: id.clone(),
-                };
-                let containers = state.containers.iter().map(|(id, c)| {
-                    let running = matches!(c.state, Inside::Running { .. });
-                    owned(&c.spec.labels, OwnedKind::Container { running }, id)
-                });
-                let volumes = state
-                    .volumes
-                    .iter()
-                    .map(|(name, labels)| owned(labels, OwnedKind::Storage, name));
-                containers.chain(volumes).collect()
-            });
+            let listed = self.ask("list", || self.list_now());
             listed
                 .await
                 .ok_or_else(|| EffectError::NoAnswer("no answer".to_owned()))
@@ -318,18 +240,36 @@ impl Runtime for Door {
     }
 
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint> {
-        let receiver = self.engine.hints.subscribe();
-        futures::stream::unfold((self, receiver), |(door, mut receiver)| async move {
-            let hint = match receiver.recv().await {
-                Ok(hint) => hint,
-                Err(broadcast::error::RecvError::Lagged(_)) => Hint::All,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            };
-            door.process.alive().await;
-            Some((hint, (door, receiver)))
-        })
+        let events = self.engine.events.subscribe();
+        let own = self
+            .own_end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(own) = own else {
+            return futures::stream::pending().boxed();
+        };
+        if *self.engine.power.borrow() == Power::Up {
+            self.memory().connected(self.engine.running());
+        } else {
+            self.memory().broken();
+        }
+        let _ = self.own.send(Hint::All);
+        futures::stream::unfold(
+            (self, own, events),
+            |(door, mut own, mut events)| async move {
+                let hint = door.next_hint(&mut own, &mut events).await?;
+                door.process.alive().await;
+                Some((hint, (door, own, events)))
+            },
+        )
         .boxed()
     }
 
-    fn forget(&self, _: &str) {}
+    fn forget(&self, uid: &str) {
+        let mut memory = self.memory();
+        memory.ports.forget(uid);
+        memory.waiting.remove(uid);
+        memory.take_listed(uid);
+    }
 }
