@@ -1,7 +1,7 @@
 //! The controller dies at each of its writes on a real API server and a real engine: before it is sent, between its
 //! commit and our knowing, after the reply. The next one brings the session to where it would have come anyway.
 //!
-//! Runs in a world: `tests/world --image testgame -- <this test>`, with the build of `tests/run build` that can kill itself.
+//! Runs in a world (DILLINGER_WORLD): `tests/world --image testgame -- <this test>`, with the build of `tests/run build` that can kill itself.
 //! Judged from outside, by what the engine told and what stands in the end; see `judge.rs`.
 #![forbid(unsafe_code)]
 
