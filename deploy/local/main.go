@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -45,7 +45,7 @@ func main() {
 	case "kube-scheduler":
 		serve(scheduler.NewSchedulerCommand())
 	case "kubelet":
-		serve(kubelet.NewKubeletCommand(genericapiserver.SetupSignalContext()))
+		serve(kubelet.NewKubeletCommand(context.Background()))
 	case "kube-proxy":
 		serve(proxy.NewProxyCommand())
 	case "kubectl":
