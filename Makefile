@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim bench counts lint fmt crds world images control-plane clean
+.PHONY: help demo down test sim bench counts lint fmt crds world images cluster cluster-down control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,12 @@ world: ## a shell in a throw-away world: its own engine and cluster (as root)
 
 images: ## make the images of the sample and test games (as root on Debian or Ubuntu)
 	@deploy/games/images
+
+cluster: ## a real Kubernetes cluster on this machine, in namespaces of its own (as root; NODES=2)
+	@deploy/local/cluster up --nodes $(or $(NODES),1)
+
+cluster-down: ## end that cluster; nothing of it stays
+	@deploy/local/cluster down
 
 control-plane: ## build the local control plane into the cache
 	@deploy/local/build-control-plane
