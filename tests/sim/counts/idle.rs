@@ -98,7 +98,7 @@ async fn a_session_from_its_create_to_its_end_costs_exactly_these_calls_without_
         calls([
             ("patch:gamesessions", 1),
             ("patch:gamesessions/status", 2),
-            ("look:container", 8),
+            ("look:container", 7),
             ("look:storage", 1),
             ("look:image", 1),
             ("effect:create", 1),
