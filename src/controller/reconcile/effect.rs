@@ -37,6 +37,9 @@ impl Reconcile<'_> {
                 ),
             }));
         };
+        if let Some(end) = self.too_soon(o, effect).await {
+            return Err(end);
+        }
         let key = session_key(&self.session);
         if let Seen::Created(c, Made::PortClash(ports, _)) = &o.seen {
             let mut shunned = ports.clone();
@@ -56,8 +59,14 @@ impl Reconcile<'_> {
             .pass(self.uid, write, runtime.act(&key, &engine.id, effect))
             .await;
         match passed {
-            Ok(Outcome::Done | Outcome::Already) => {
-                self.ctx.memory.went_through(self.uid);
+            Ok(outcome) => {
+                if outcome == Outcome::Already && matches!(effect, Effect::Create(_)) {
+                    // Whose it is, the next pass sees.
+                    self.named = true;
+                    self.ctx.memory.tried(self.uid, effect, &o.seen);
+                } else {
+                    self.ctx.memory.went_through(self.uid);
+                }
                 self.remember_effect(o, effect);
                 tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
@@ -68,10 +77,12 @@ impl Reconcile<'_> {
             }
             Err(Stopped::NotLeading) => Err(End::NotLeading),
             Err(Stopped::NoAnswer) => {
+                self.ctx.memory.tried(self.uid, effect, &o.seen);
                 let words = format!("{}: no answer from the runtime in time", write.label());
                 Err(self.failed(o, "no_answer", words).await)
             }
             Err(Stopped::Failed(error)) => {
+                self.ctx.memory.tried(self.uid, effect, &o.seen);
                 if let (Effect::Create(spec), EffectError::Refused(words)) = (effect, &error) {
                     let refused = Some((spec.attempt, words.clone()));
                     self.ctx
@@ -84,32 +95,58 @@ impl Reconcile<'_> {
         }
     }
 
+    /// Some: this effect did not go through, what is seen is what was seen then, and its wait is not over.
+    async fn too_soon(&mut self, o: &Observation, effect: &Effect) -> Option<End> {
+        let left = self.ctx.backoff.left(self.uid);
+        if left.is_none() && !self.named {
+            return None;
+        }
+        if !self.ctx.memory.would_repeat(self.uid, effect, &o.seen) {
+            return None;
+        }
+        if self.named {
+            let words = "create: the name is in use, and nothing of that name is to be seen";
+            return Some(self.failed(o, "name_in_use", words.to_owned()).await);
+        }
+        // What else was asked for meanwhile is answered.
+        if o.memo.trouble.is_some() {
+            self.tell(o).await;
+        }
+        left.map(End::TooSoon)
+    }
+
     /// An effect did not go through. What fails twice in the same words is told to the user, and tried again.
     async fn failed(&mut self, o: &Observation, reason: &'static str, words: String) -> End {
         let told: String = words.chars().take(TOLD).collect();
         if self.ctx.memory.failed(self.uid, &told) {
             let mut o = o.clone();
             o.memo.trouble = Some(told);
-            let plan = plan(&o);
-            let status = report::status(&o, &o.facts, &plan);
-            if differs(&self.session, &status) {
-                let write = self
-                    .ctx
-                    .sessions
-                    .status(&self.session, &status, Write::Report);
-                match write.await.and_then(|reply| match reply {
-                    Some(reply) => {
-                        trace::changed(self.ctx, &self.session, &reply, plan.row);
-                        self.keep(reply)
-                    }
-                    None => Ok(()),
-                }) {
-                    Ok(()) => {}
-                    Err(error) => tracing::debug!(uid = self.uid, %error, "not told"),
-                }
-            }
+            self.tell(&o).await;
         }
         End::Failed(Failure { reason, words })
+    }
+
+    /// Reports what stands in the way of the effect that is due.
+    async fn tell(&mut self, o: &Observation) {
+        let plan = plan(o);
+        let status = report::status(o, &o.facts, &plan);
+        if !differs(&self.session, &status) {
+            return;
+        }
+        let write = self
+            .ctx
+            .sessions
+            .status(&self.session, &status, Write::Report);
+        let told = write.await.and_then(|reply| match reply {
+            Some(reply) => {
+                trace::changed(self.ctx, &self.session, &reply, plan.row);
+                self.keep(reply)
+            }
+            None => Ok(()),
+        });
+        if let Err(error) = told {
+            tracing::debug!(uid = self.uid, %error, "not told");
+        }
     }
 
     /// Where the session's effects go: the recorded engine, and no other.

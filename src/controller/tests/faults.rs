@@ -180,3 +180,45 @@ async fn while_the_clocks_disagree_no_deadline_acts_and_nothing_spins() {
     world.phase("friday", "TimedOut").await;
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_writer_of_the_status_is_answered_write_for_write_and_touches_no_game() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    let (ours, acts) = (world.api.writes().len(), world.runtime.acts());
+    let scribble = |n: usize| {
+        world.api.put("gamesessions", "friday", |session| {
+            session["status"]["phase"] = json!("Failed");
+            session["status"]["address"] = json!(format!("203.0.113.{n}:1"));
+        });
+    };
+    for n in 1..=20 {
+        scribble(n);
+        world.phase("friday", "Running").await;
+        assert_eq!(world.status("friday")["address"], "127.0.0.1:7000");
+    }
+    world.settle().await;
+    assert_eq!(world.api.writes().len() - ours, 20);
+    assert_eq!(world.runtime.acts(), acts);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_at_once_come_up_though_one_among_them_never_can() {
+    let world = World::new();
+    world.runtime.curse("s5000");
+    let running = world.controller("a");
+    for n in 0..10_000 {
+        world.session(&format!("s{n}"));
+    }
+    let most = || world.runtime.running() == 9_999;
+    world.until("all but one run", most).await;
+    world.settle().await;
+    assert_eq!(world.runtime.made(), 9_999);
+    assert_eq!(world.status("s5000")["phase"], "Starting");
+    assert_eq!(running.ctx.backoff.waiting(), 1);
+    running.stop().await;
+}
