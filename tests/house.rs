@@ -289,9 +289,9 @@ fn the_rules_find_what_breaks_them() {
 
     let there = [source(
         "src/a.rs",
-        "fn what_is_there_is_found() {} Kind::Crash",
+        "fn what_is_there_is_found() {} Kind::There",
     )];
-    let page = "`what_is_there_is_found` `what_is_not_there_is_told` `Kind::Crash` `Kind::Other`";
+    let page = "`what_is_there_is_found` `what_is_not_there_is_told` `Kind::There` `Kind::Other`";
     let missing = ["fn what_is_not_there_is_told(", "Kind::Other"];
     assert_eq!(unknown_names(page, &there), missing);
 

@@ -67,7 +67,7 @@ pub async fn play(seed: u64, size: Size) -> Vec<String> {
     pair.none_has_ended();
     let Pair { both, .. } = pair;
     let [mut first, mut second] = both;
-    until_one_leads([&mut first, &mut second]).await;
+    until_one_leads([&first, &second]).await;
     for user in &people {
         if user.uid.is_some() {
             let mended = json!({"spec": {"parameters": null}});
@@ -118,13 +118,12 @@ fn words(ends: &judge::Ends) -> BTreeMap<String, usize> {
     ends.iter().map(owned).collect()
 }
 
-async fn until_one_leads(both: [&mut Controller; 2]) {
-    let [first, second] = both;
+async fn until_one_leads(both: [&Controller; 2]) {
     crate::harness::until(
         "one of the two leads and has looked at everything",
         || async {
             let mut ready = 0;
-            for controller in [&*first, &*second] {
+            for controller in both {
                 if let Some((200, _)) = controller.admin("GET", "/readyz", "").await {
                     ready += 1;
                 }

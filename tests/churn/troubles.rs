@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use kube::api::{Patch, PatchParams};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::harness::{Controller, GameMaker, Scene, World, testgame};
+use crate::harness::{Controller, GameMaker, Scene, World, testgame, until};
 use crate::ledger::Ledger;
 use crate::plan::{Timed, Trouble, Whom};
 
@@ -161,10 +162,18 @@ pub async fn api_server(
             }
             Trouble::EditGame => {
                 edition += 1;
-                scene.game(&game(edition)).await;
+                edit_game(scene, edition).await;
             }
             other => unreachable!("{other:?} is not the API server's"),
         }
         ledger.did(what.word());
     }
+}
+
+/// Until the API server has taken it: it may have been started only just now.
+async fn edit_game(scene: &Scene, edition: usize) {
+    let manifest = serde_json::to_value(game(edition).game).expect("a Game is JSON");
+    let (params, patch) = (PatchParams::apply("test").force(), Patch::Apply(manifest));
+    let edited = || async { scene.games().patch("arena", &params, &patch).await.ok() };
+    until("the Game is edited", edited).await;
 }

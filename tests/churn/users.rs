@@ -135,16 +135,21 @@ impl User {
         loop {
             match timeout(CALL, self.sessions.patch(&self.name, &params, &patch)).await {
                 Ok(Ok(_)) => return,
-                Ok(Err(kube::Error::Api(answer))) if answer.code == 404 || answer.code == 422 => {
-                    let (name, code) = (&self.name, answer.code);
-                    let words = answer.message.clone();
-                    self.ledger
-                        .violation(format!("{name}: {patch:?} gave {code}: {words}"));
+                Ok(Err(kube::Error::Api(answer)))
+                    if answer.code == 422 || self.is_missing(&answer.message) =>
+                {
+                    let what = format!("{}: {patch:?} gave {}", self.name, answer.message);
+                    self.ledger.violation(what);
                     return;
                 }
                 Ok(Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
+    }
+
+    /// The API server names the session that it does not have. One that was started only just now may not know the kind yet.
+    fn is_missing(&self, words: &str) -> bool {
+        words.contains(&format!("\"{}\" not found", self.name))
     }
 
     async fn delete(&self) {
@@ -153,7 +158,7 @@ impl User {
             match timeout(CALL, self.sessions.delete(&self.name, &params)).await {
                 Ok(Ok(_)) => return,
                 // An answer was lost, and it is gone.
-                Ok(Err(kube::Error::Api(answer))) if answer.code == 404 => return,
+                Ok(Err(kube::Error::Api(answer))) if self.is_missing(&answer.message) => return,
                 Ok(Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }

@@ -88,8 +88,9 @@ fn trust(kubeconfig: &Path, ca: &str) {
 
 /// It says that it does not trust the server, waits, and is not ended by it.
 async fn until_it_does_not_trust(controller: &mut Controller) {
+    let asked: &Controller = controller;
     until("it says that it does not trust the API server", || async {
-        let (code, text) = controller.admin("GET", "/readyz", "").await?;
+        let (code, text) = asked.admin("GET", "/readyz", "").await?;
         (code != 200 && text.contains("certificate")).then_some(())
     })
     .await;

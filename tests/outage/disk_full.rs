@@ -7,7 +7,7 @@ use std::process::Command;
 use dillinger_runner::api::ConditionStatus;
 
 use crate::engine_replaced::save_image;
-use crate::harness::play::{is, phase_of, why};
+use crate::harness::play::{cond, is, phase_of, why};
 use crate::harness::{GameMaker, Scene, World, session, testgame};
 use crate::{alone, first_data_root, use_data_root};
 
@@ -101,7 +101,7 @@ async fn on_a_full_disk_a_session_says_so_games_go_on_and_with_space_it_comes_up
     let late = scene.session(&session("late", "arena")).await;
     let seen = late
         .until("says that the disk is full", |s| {
-            why(s, "Ready").1.contains(FULL)
+            cond(s, "Ready").is_some_and(|c| c.message.contains(FULL))
         })
         .await;
     assert_eq!(phase_of(&seen), "Starting", "it is not given up");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dillinger_runner::api::ConditionStatus;
 
 use crate::alone;
-use crate::harness::play::{is, why};
+use crate::harness::play::{cond, is, why};
 use crate::harness::{Scene, World, session, testgame, until};
 
 #[tokio::test]
@@ -83,8 +83,9 @@ async fn an_engine_without_a_process_left_starts_no_game_says_so_and_starts_it_w
     once.resume().await;
     let seen = patient
         .until("says why it cannot start", |s| {
-            let (reason, message) = why(s, "Ready");
-            reason == "BackOff" && message.contains("could not be started")
+            cond(s, "Ready").is_some_and(|c| {
+                c.reason == "BackOff" && c.message.contains("could not be started")
+            })
         })
         .await;
     let (_, message) = why(&seen, "Ready");
