@@ -58,15 +58,9 @@ impl Reconcile<'_> {
             .gate
             .pass(self.uid, write, runtime.act(&key, &engine.id, effect))
             .await;
+        self.note(o, effect, &passed);
         match passed {
-            Ok(outcome) => {
-                if outcome == Outcome::Already && matches!(effect, Effect::Create(_)) {
-                    // Whose it is, the next pass sees.
-                    self.named = true;
-                    self.ctx.memory.tried(self.uid, effect, &o.seen);
-                } else {
-                    self.ctx.memory.went_through(self.uid);
-                }
+            Ok(Outcome::Done | Outcome::Already) => {
                 self.remember_effect(o, effect);
                 tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
@@ -77,12 +71,10 @@ impl Reconcile<'_> {
             }
             Err(Stopped::NotLeading) => Err(End::NotLeading),
             Err(Stopped::NoAnswer) => {
-                self.ctx.memory.tried(self.uid, effect, &o.seen);
                 let words = format!("{}: no answer from the runtime in time", write.label());
                 Err(self.failed(o, "no_answer", words).await)
             }
             Err(Stopped::Failed(error)) => {
-                self.ctx.memory.tried(self.uid, effect, &o.seen);
                 if let (Effect::Create(spec), EffectError::Refused(words)) = (effect, &error) {
                     let refused = Some((spec.attempt, words.clone()));
                     self.ctx
@@ -92,6 +84,28 @@ impl Reconcile<'_> {
                 let words = format!("{}: {error}", write.label());
                 Err(self.failed(o, error.label(), words).await)
             }
+        }
+    }
+
+    /// What came of it, for the next try.
+    fn note(
+        &mut self,
+        o: &Observation,
+        effect: &Effect,
+        passed: &Result<Outcome, Stopped<EffectError>>,
+    ) {
+        let memory = &self.ctx.memory;
+        match passed {
+            // Whose the name is, the next pass sees.
+            Ok(Outcome::Already) if matches!(effect, Effect::Create(_)) => {
+                self.named = true;
+                memory.tried(self.uid, effect, &o.seen);
+            }
+            Ok(Outcome::Done | Outcome::Already) => memory.went_through(self.uid),
+            Err(Stopped::NoAnswer | Stopped::Failed(_)) => {
+                memory.tried(self.uid, effect, &o.seen);
+            }
+            Err(Stopped::NotLeading) => {}
         }
     }
 
