@@ -26,8 +26,8 @@ use plan::Size;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_churn_of_sessions_and_parts_leaves_every_session_at_its_wish() {
     let size = Size {
-        length: seconds(40),
-        users: 6,
+        length: seconds(60),
+        users: 8,
         pause: Duration::from_secs(6),
         calm: Duration::from_secs(6),
     };

@@ -33,7 +33,7 @@ pub enum Deed {
     Delete,
     /// A deadline far away: changes nothing that anybody sees.
     EditDeadline,
-    /// A parameter that the Game does not know, and the mending of it.
+    /// A deadline that the Game does not allow, and the mending of it.
     EditBadly,
     Mend,
     /// The game is told to crash; it comes back with its storage.

@@ -7,7 +7,7 @@ use dillinger_runner::api::{ConditionStatus, GameSession, keys};
 use dillinger_runner::session::container;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::harness::engine::text;
@@ -18,7 +18,7 @@ use crate::ledger::{Ledger, Life, Wished};
 use crate::plan::{Plan, Size};
 use crate::sights::Sights;
 use crate::troubles::{self, Pair, game};
-use crate::users::{self, User};
+use crate::users::{self, User, mended};
 use crate::witness::Witness;
 
 /// How long everything may take to come to rest after the last trouble: an engine's start, an API server's, and the longest
@@ -70,9 +70,7 @@ pub async fn play(seed: u64, size: Size) -> Vec<String> {
     until_one_leads([&first, &second]).await;
     for user in &people {
         if user.uid.is_some() {
-            let mended = json!({"spec": {"parameters": null}});
-            let play = play_of(&scene, user).await;
-            play.patch(mended).await;
+            play_of(&scene, user).await.patch(mended()).await;
         }
     }
     let calm = Instant::now();

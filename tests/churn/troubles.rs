@@ -11,7 +11,9 @@ use crate::plan::{Timed, Trouble, Whom};
 
 /// The Game of all sessions, in its n-th edition: what it prints changes, nothing that players see.
 pub fn game(edition: usize) -> GameMaker {
-    let game = testgame("arena").start_deadline(600);
+    let game = testgame("arena")
+        .start_deadline(600)
+        .edit(|spec| spec.max_active_deadline_seconds = Some(10_800));
     game.more_args(&["--print", &format!("edition-{edition}")])
 }
 

@@ -24,6 +24,14 @@ pub struct User {
     pub uid: Option<String>,
 }
 
+/// More than the Game allows.
+const TOO_LONG: i32 = 2_000_000;
+
+/// The change that makes every spec of these users a good one.
+pub fn mended() -> Value {
+    json!({"spec": {"activeDeadlineSeconds": null}})
+}
+
 /// How long one call may take before it is tried again.
 const CALL: Duration = Duration::from_secs(10);
 /// Between two tries.
@@ -72,10 +80,10 @@ impl User {
                     .await;
             }
             Deed::EditBadly => {
-                let unknown = json!([{"name": "no-such", "value": "1"}]);
-                self.patch(json!({"spec": {"parameters": unknown}})).await;
+                let change = json!({"spec": {"activeDeadlineSeconds": TOO_LONG}});
+                self.patch(change).await;
             }
-            Deed::Mend => self.patch(json!({"spec": {"parameters": null}})).await,
+            Deed::Mend => self.patch(mended()).await,
             Deed::Crash => {
                 ledger.change(&uid, |life| life.crashes += 1);
                 self.tell(&format!("crash {CRASH}")).await;

@@ -128,10 +128,9 @@ fn parsed(event: &Value) -> Option<Told> {
 
 async fn list(engine: &Engine) -> Option<Told> {
     let filters = encode(&json!({"label": [keys::UID]}).to_string());
-    let containers = engine.try_get(&format!("/containers/json?filters={filters}"));
-    let containers = containers.await?;
-    let volumes = engine.try_get(&format!("/volumes?filters={filters}"));
-    let volumes = volumes.await?;
+    let all = |what: &str| format!("{what}?filters={filters}");
+    let containers = engine.try_get(&all("/containers/json")).await?;
+    let volumes = engine.try_get(&all("/volumes")).await?;
     let running = containers.as_array()?.iter();
     let running = running.map(|c| (text(&c["Labels"][keys::UID]), text(&c["Id"])));
     let volumes = volumes["Volumes"].as_array().into_iter().flatten();

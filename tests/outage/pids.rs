@@ -13,8 +13,8 @@ async fn a_game_that_starts_threads_without_end_is_stopped_by_its_own_limit_and_
     let _alone = alone().await;
     let (scene, controller) = Scene::with_controller("threads").await;
     scene.game(&testgame("arena")).await;
-    let greedy = scene.session(&session("greedy", "arena").memory("256Mi"));
-    let greedy = greedy.await;
+    let wish = session("greedy", "arena").memory("256Mi");
+    let greedy = scene.session(&wish).await;
     let other = scene.session(&session("other", "arena")).await;
     greedy.until_ready().await;
     other.until_ready().await;
