@@ -28,8 +28,8 @@ async fn a_short_churn_of_sessions_and_parts_leaves_every_session_at_its_wish() 
     let size = Size {
         length: seconds(60),
         users: 8,
-        pause: Duration::from_secs(6),
-        calm: Duration::from_secs(6),
+        pause: Duration::from_secs(9),
+        calm: Duration::from_secs(8),
     };
     rounds(1, size).await;
 }
@@ -40,8 +40,8 @@ async fn three_long_churns_of_sessions_and_parts_leave_every_session_at_its_wish
     let size = Size {
         length: seconds(180),
         users: 12,
-        pause: Duration::from_secs(9),
-        calm: Duration::from_secs(9),
+        pause: Duration::from_secs(12),
+        calm: Duration::from_secs(10),
     };
     rounds(3, size).await;
 }

@@ -17,7 +17,7 @@ use crate::judge;
 use crate::ledger::{Ledger, Life, Wished};
 use crate::plan::{Plan, Size};
 use crate::sights::Sights;
-use crate::troubles::{self, Pair, game};
+use crate::troubles::{self, Pair, Round, game};
 use crate::users::{self, User, mended};
 use crate::witness::Witness;
 
@@ -55,11 +55,13 @@ pub async fn play(seed: u64, size: Size) -> Vec<String> {
     });
     let began = Instant::now();
     let end = began + size.length;
+    let rest = size.calm / 2;
+    let round = Round { began, end, rest };
     let (people, (), (), ()) = tokio::join!(
         users::live(people.collect(), plan.users.clone(), began, end),
-        pair.live(plan.controllers.clone(), began, end),
-        troubles::engine(&scene.world, &ledger, plan.engine.clone(), began, end),
-        troubles::api_server(&scene, &ledger, plan.api_server.clone(), began, end),
+        pair.live(plan.controllers.clone(), round),
+        troubles::engine(&scene.world, &ledger, plan.engine.clone(), round),
+        troubles::api_server(&scene, &ledger, plan.api_server.clone(), round),
     );
     let churned = began.elapsed();
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dillinger_runner::api::{ConditionStatus, GameSession};
 use futures::StreamExt;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -58,7 +58,7 @@ impl Sights {
         let sink = seen.clone();
         let watching = tokio::spawn(async move {
             let config = watcher::Config::default().timeout(20);
-            let stream = watcher(sessions, config).default_backoff();
+            let stream = watcher(sessions, config);
             let mut stream = std::pin::pin!(stream);
             while let Some(event) = stream.next().await {
                 let session = match event {

@@ -17,6 +17,23 @@ pub fn game(edition: usize) -> GameMaker {
     game.more_args(&["--print", &format!("edition-{edition}")])
 }
 
+/// When the round began and ends, and how long a part is left alone after each of its troubles.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    pub began: Instant,
+    pub end: Instant,
+    pub rest: Duration,
+}
+
+impl Round {
+    /// Waits until it is time for the next trouble. False: the round is over.
+    async fn until(&self, at: Duration) -> bool {
+        let rested = Instant::now() + self.rest;
+        sleep_until((self.began + at).max(rested).min(self.end)).await;
+        Instant::now() < self.end
+    }
+}
+
 /// Two controllers of one namespace: one leads, one stands by.
 pub struct Pair<'a> {
     pub scene: &'a Scene,
@@ -25,10 +42,9 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    pub async fn live(&mut self, plan: Vec<Timed<Trouble>>, began: Instant, end: Instant) {
+    pub async fn live(&mut self, plan: Vec<Timed<Trouble>>, round: Round) {
         for Timed { at, what } in plan {
-            sleep_until((began + at).min(end)).await;
-            if Instant::now() >= end {
+            if !round.until(at).await {
                 return;
             }
             self.none_has_ended();
@@ -98,16 +114,9 @@ impl Pair<'_> {
     }
 }
 
-pub async fn engine(
-    world: &World,
-    ledger: &Ledger,
-    plan: Vec<Timed<Trouble>>,
-    began: Instant,
-    end: Instant,
-) {
+pub async fn engine(world: &World, ledger: &Ledger, plan: Vec<Timed<Trouble>>, round: Round) {
     for Timed { at, what } in plan {
-        sleep_until((began + at).min(end)).await;
-        if Instant::now() >= end {
+        if !round.until(at).await {
             return;
         }
         match what {
@@ -132,18 +141,11 @@ async fn engine_down(world: &World, ledger: &Ledger, how: &str, pause: Duration)
     ledger.engine_is_up();
 }
 
-pub async fn api_server(
-    scene: &Scene,
-    ledger: &Ledger,
-    plan: Vec<Timed<Trouble>>,
-    began: Instant,
-    end: Instant,
-) {
+pub async fn api_server(scene: &Scene, ledger: &Ledger, plan: Vec<Timed<Trouble>>, round: Round) {
     let world = &scene.world;
     let mut edition = 0;
     for Timed { at, what } in plan {
-        sleep_until((began + at).min(end)).await;
-        if Instant::now() >= end {
+        if !round.until(at).await {
             return;
         }
         match what {

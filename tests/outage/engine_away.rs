@@ -4,7 +4,7 @@ use dillinger_runner::api::{ConditionStatus, keys};
 
 use crate::alone;
 use crate::harness::play::{is, phase_of, why};
-use crate::harness::{Play, Scene, World, ask, session, testgame};
+use crate::harness::{Play, Scene, World, session, testgame};
 
 async fn five(scene: &Scene) -> Vec<(Play<'_>, String)> {
     scene.game(&testgame("arena")).await;
@@ -166,13 +166,14 @@ async fn with_live_restore_no_game_notices_that_the_engine_was_restarted_or_kill
     let plays = five(&scene).await;
     let mut before = Vec::new();
     for (play, _) in &plays {
-        before.push((play.container_id().await, play.address().await));
+        let state = play.inspect().await["State"].clone();
+        before.push((play.container_id().await, state["Pid"].clone()));
     }
     for how in ["stop", "kill"] {
         scene.world.run("engine", &[how]).await;
-        for (_, address) in &before {
-            let answer = ask::line(address, "ping").await;
-            assert_eq!(answer.as_deref(), Some("pong:ping"), "{how}");
+        for (_, pid) in &before {
+            let running = std::path::Path::new(&format!("/proc/{pid}")).exists();
+            assert!(running, "{how}: the engine took a game along");
         }
         scene
             .world
@@ -181,9 +182,11 @@ async fn with_live_restore_no_game_notices_that_the_engine_was_restarted_or_kill
         // The controller speaks with it again.
         let later = scene.session(&session(how, "arena")).await;
         later.until_ready().await;
-        for ((play, _), (id, _)) in plays.iter().zip(&before) {
+        for ((play, _), (id, pid)) in plays.iter().zip(&before) {
             let ready = play.until_ready().await;
+            assert_eq!(play.ask("ping").await, "pong:ping");
             assert_eq!(play.container_id().await, *id, "{how}");
+            assert_eq!(play.inspect().await["State"]["Pid"], *pid, "{how}");
             let status = ready.status.expect("a status");
             assert_eq!(status.attempt, Some(0), "{how}");
             assert_eq!(status.interruptions.unwrap_or(0), 0, "{how}");
