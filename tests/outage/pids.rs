@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use dillinger_runner::api::ConditionStatus;
-
 use crate::alone;
 use crate::harness::play::{cond, is, why};
 use crate::harness::{Scene, World, session, testgame, until};
+use dillinger_runner::api::ConditionStatus;
 
 #[tokio::test]
 async fn a_game_that_starts_threads_without_end_is_stopped_by_its_own_limit_and_no_other_notices() {
@@ -26,8 +25,8 @@ async fn a_game_that_starts_threads_without_end_is_stopped_by_its_own_limit_and_
     let done = greedy.until_finished("Error").await;
     let (_, message) = why(&done, "Finished");
     assert!(
-        message.contains("thread"),
-        "the last words say what it was: {message}"
+        message.contains("startThreads"),
+        "the last words say where it ended: {message}"
     );
     assert_eq!(other.ask("ping").await, "pong:ping");
     assert_eq!(other.container_id().await, id);

@@ -32,7 +32,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -253,8 +252,6 @@ func (s *server) answer(request string) (string, bool) {
 
 // startThreads returns when all of them run. Where no thread is to be had, Go ends the program and says so.
 func startThreads(count int) {
-	// The reason alone, without where each of them stands.
-	debug.SetTraceback("none")
 	var running sync.WaitGroup
 	running.Add(count)
 	for range count {
