@@ -7,6 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Nanoseconds since 1970, as the engine counts them.
 pub type Nanos = u64;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times that the engine writes"
+)]
 pub fn now() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanos = since.expect("it is later than 1970").as_nanos();
