@@ -28,6 +28,7 @@ pub mod own_writes;
 pub mod patch;
 pub mod pulse;
 pub mod reconcile;
+mod renewed;
 pub mod run;
 pub mod scrape;
 pub mod start;
@@ -35,5 +36,6 @@ pub mod sweep;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod tried;
 pub mod triggers;
 pub mod watches;
