@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use dillinger_runner::session::container::{ContainerSpec, Transport};
 use dillinger_runner::session::facts::{self, EngineId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock::SimClock;
@@ -165,8 +165,8 @@ struct Kept {
     uid: String,
     created: Timestamp,
     started: Option<Timestamp>,
-    /// Of the last run.
-    ready_at: Option<Timestamp>,
+    /// Of the last run, since the world began: no clock that somebody sets makes a game ready.
+    ready_at: Option<SignedDuration>,
     /// It was ready in some run.
     was_ready: bool,
     on_term: (Duration, i32),

@@ -1,6 +1,6 @@
 //! What users and games do in a run, whatever goes wrong beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,14 +8,11 @@ use serde_json::{Value, json};
 use crate::engine::Play;
 use crate::faults::FaultScript;
 use crate::history::Entry;
+use crate::striking::Met;
 use crate::world::World;
 
 /// Longest virtual time for any step to come true.
 const WITHIN: Duration = Duration::from_secs(1800);
-/// After the last step came true, what still moves settles within this.
-const SETTLES: Duration = Duration::from_secs(40);
-/// Nothing is written during this: longer than the slow clock of ten minutes.
-const QUIET: Duration = Duration::from_secs(800);
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -32,7 +29,7 @@ pub struct Scenario {
 pub enum Step {
     /// The session shows this phase.
     Phase(&'static str),
-    /// The session shows this phase with this attempt.
+    /// The session shows this phase with this attempt, or a later one where a fault cost one.
     Attempt(&'static str, i64),
     /// The user edits the session.
     Edit(Value),
@@ -58,6 +55,10 @@ pub struct Run {
     /// How often each call was made, and how many events of each resource came.
     pub calls: BTreeMap<String, u32>,
     pub events: BTreeMap<String, u32>,
+    /// What controllers met, with times.
+    pub met: Met,
+    /// Rows of the state table that the controllers planned.
+    pub rows: BTreeSet<String>,
     /// Faults that never struck.
     pub left: FaultScript,
     /// The step that did not come true.
@@ -89,10 +90,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
         }
     }
     let converged = world.clock.elapsed().as_secs_f64();
-    tokio::time::sleep(SETTLES).await;
-    let settled = world.history.len();
-    let calls = world.striking.calls();
-    tokio::time::sleep(QUIET).await;
+    let settled = world.settle(script).await;
     world.end();
     Run {
         history: world.history.entries(),
@@ -100,8 +98,10 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
         containers: world.engine.containers(),
         volumes: world.engine.volumes(),
         writes: world.striking.writes(),
-        calls,
+        calls: world.striking.calls(),
         events: world.striking.events(),
+        met: world.striking.met(),
+        rows: BTreeSet::new(),
         left: world.striking.left(),
         stuck,
         settled,
@@ -125,7 +125,7 @@ async fn take(world: &World, step: &Step) -> bool {
             let holds = |w: &World| {
                 phase(w).as_deref() == Some(wanted)
                     && w.session(SESSION)
-                        .is_some_and(|s| s["status"]["attempt"] == *attempt)
+                        .is_some_and(|s| s["status"]["attempt"].as_i64() >= Some(*attempt))
             };
             world.until(WITHIN, holds).await
         }

@@ -82,16 +82,59 @@ impl Door {
         let verdict = self.striking.meet(&format!("effect:{name}"), true);
         match verdict {
             Verdict::Crash(Position::Before) => self.striking.die().await,
+            Verdict::Late => {
+                let door = self.again();
+                let (key, engine, effect) = (key.clone(), engine.clone(), effect.clone());
+                let arrive = move || door.arrived(&key, &engine, &effect);
+                return self.process.late(arrive).await;
+            }
             Verdict::Fail(Failure::Code(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Refused) => return Err(no_answer()),
             Verdict::Fail(Failure::Hangs) => return silence(effect).await,
             Verdict::Go
             | Verdict::ThenRestore(_)
+            | Verdict::ThenPause(_)
             | Verdict::Crash(Position::Between | Position::After)
-            | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
-            }
+            | Verdict::Fail(
+                Failure::CommittedCode(_)
+                | Failure::Lost
+                | Failure::CommittedHangs
+                | Failure::Overtaken,
+            ) => {}
         }
         if !self.reach(patience(effect)).await {
+            return Err(no_answer());
+        }
+        let outcome = self.arrived(key, engine, effect);
+        match verdict {
+            Verdict::Crash(Position::Between) => self.striking.die().await,
+            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(Position::After) => self.striking.stand_still(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(_) => self.striking.stand_still(Duration::ZERO),
+            Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
+            Verdict::Fail(Failure::Lost) => return Err(no_answer()),
+            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
+            Verdict::Go
+            | Verdict::ThenRestore(_)
+            | Verdict::Late
+            | Verdict::Crash(Position::Before)
+            | Verdict::Fail(
+                Failure::Code(_) | Failure::Refused | Failure::Hangs | Failure::Overtaken,
+            ) => {}
+        }
+        tokio::time::sleep(TRAVEL).await;
+        self.process.alive().await;
+        outcome
+    }
+
+    /// It reached the daemon, if that is there and the one that is meant.
+    fn arrived(
+        &self,
+        key: &SessionKey,
+        engine: &EngineId,
+        effect: &Effect,
+    ) -> Result<Outcome, EffectError> {
+        if *self.engine.power.borrow() != Power::Up {
             return Err(no_answer());
         }
         let found = self.engine.host().id;
@@ -101,21 +144,7 @@ impl Door {
                 found: found.0,
             });
         }
-        let outcome = self.carry_out(key, engine, effect);
-        match verdict {
-            Verdict::Crash(Position::Between) => self.striking.die().await,
-            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
-            Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
-            Verdict::Fail(Failure::Lost) => return Err(no_answer()),
-            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
-            Verdict::Go
-            | Verdict::ThenRestore(_)
-            | Verdict::Crash(Position::Before)
-            | Verdict::Fail(Failure::Code(_) | Failure::Refused | Failure::Hangs) => {}
-        }
-        tokio::time::sleep(TRAVEL).await;
-        self.process.alive().await;
-        outcome
+        self.carry_out(key, engine, effect)
     }
 
     fn carry_out(

@@ -129,7 +129,7 @@ impl Engine {
             fail(c, &words, clash.map(|(port, _)| port));
             return Err(Refusal::new(500, words));
         }
-        c.ready_at = play.ready_after.map(|after| now + after);
+        c.ready_at = play.ready_after.map(|after| self.clock.elapsed() + after);
         c.started = Some(now);
         c.on_term = play.on_term;
         c.state = Inside::Live { run, paused: false };
@@ -161,7 +161,7 @@ impl Engine {
             Inside::Live { run, .. } if run == of => {}
             Inside::Live { .. } | Inside::Created { .. } | Inside::Exited { .. } => return,
         }
-        c.was_ready |= c.ready_at.is_some_and(|at| at <= now);
+        c.was_ready |= c.ready_at.is_some_and(|at| at <= self.clock.elapsed());
         c.state = Inside::Exited {
             finished: now,
             code,
