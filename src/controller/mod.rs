@@ -34,6 +34,7 @@ pub mod start;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trace;
 pub mod triggers;
 pub mod watches;
