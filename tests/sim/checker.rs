@@ -14,9 +14,6 @@ use crate::history::{Entry, Life, What};
 use crate::scenarios::{Run, Scenario};
 use crate::world::SESSIONS;
 
-/// Seconds that an undisturbed run takes at most: two back-offs, or a deadline of a minute, are the longest waits.
-const UNDISTURBED: f64 = 75.0;
-
 /// Everything that is wrong with a run, against the undisturbed run of the same scenario.
 ///
 /// `slack`: virtual seconds that the faults of the script may cost.
@@ -25,7 +22,7 @@ pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>, slack: f6
     if let Some(step) = &run.stuck {
         found.push(format!("I4 never came true: {step}"));
     }
-    let promised = clean.map_or(UNDISTURBED, |clean| clean.converged) + slack;
+    let promised = clean.map_or(scenario.within, |clean| clean.converged) + slack;
     if run.converged > promised {
         found.push(format!(
             "I4 took {:.0} s, and {promised:.0} s were due",
@@ -34,7 +31,9 @@ pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>, slack: f6
     }
     one_live_container(run, &mut found);
     owned(run, &mut found);
-    truthful(run, &mut found);
+    for session in &run.sessions {
+        truthful(run, session, &mut found);
+    }
     quiet(run, &mut found);
     facts(run, &mut found);
     storage(run, &mut found);
@@ -42,7 +41,9 @@ pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>, slack: f6
         if !scenario.races {
             same_lives(run, clean, &mut found);
         }
-        same_end(run, clean, &mut found);
+        if !scenario.open {
+            same_end(run, clean, &mut found);
+        }
     }
     found
 }
@@ -50,7 +51,10 @@ pub fn violations(scenario: &Scenario, run: &Run, clean: Option<&Run>, slack: f6
 fn one_live_container(run: &Run, found: &mut Vec<String>) {
     let mut live: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for entry in &run.history {
-        if let What::Container { id, uid, state, .. } = &entry.what {
+        if let What::Container { id, uid, state, .. } = &entry.what
+            // A stranger may have as many as he likes.
+            && !uid.is_empty()
+        {
             let of = live.entry(uid).or_default();
             if state.is_live() {
                 of.insert(id);
@@ -68,40 +72,46 @@ fn one_live_container(run: &Run, found: &mut Vec<String>) {
 const AT_REST: [&str; 4] = ["Stopped", "Succeeded", "Failed", "TimedOut"];
 
 fn owned(run: &Run, found: &mut Vec<String>) {
-    let owner = run
-        .session
-        .as_ref()
-        .and_then(|s| s["metadata"]["uid"].as_str());
-    for (id, uid, _) in &run.containers {
-        if owner != Some(uid) {
+    let owners: BTreeSet<&str> = run.sessions.iter().map(uid).collect();
+    let orphaned = |of: &str| !of.is_empty() && !owners.contains(of);
+    for (id, of, _) in &run.containers {
+        if orphaned(of) {
             found.push(format!("I2 container {id} has no session"));
         }
     }
-    for (name, uid) in &run.volumes {
-        if owner != Some(uid) {
+    for (name, of) in &run.volumes {
+        if orphaned(of) {
             found.push(format!("I2 volume {name} has no session"));
         }
     }
-    let Some(session) = &run.session else { return };
-    let phase = session["status"]["phase"].as_str().unwrap_or_default();
-    if AT_REST.contains(&phase) && !run.containers.is_empty() {
-        found.push(format!(
-            "I2 phase {phase}, and containers are left: {:?}",
-            run.containers
-        ));
-    }
-    if session["metadata"]["deletionTimestamp"].is_string() {
-        found.push("I7 deleted, and not gone".to_owned());
+    for session in &run.sessions {
+        let phase = session["status"]["phase"].as_str().unwrap_or_default();
+        let own: Vec<_> = run
+            .containers
+            .iter()
+            .filter(|c| c.1 == uid(session))
+            .collect();
+        if AT_REST.contains(&phase) && !own.is_empty() {
+            found.push(format!(
+                "I2 phase {phase}, and containers are left: {own:?}"
+            ));
+        }
+        if session["metadata"]["deletionTimestamp"].is_string() {
+            found.push("I7 deleted, and not gone".to_owned());
+        }
     }
 }
 
-fn truthful(run: &Run, found: &mut Vec<String>) {
-    let Some(session) = &run.session else { return };
+fn uid(session: &Value) -> &str {
+    session["metadata"]["uid"].as_str().unwrap_or_default()
+}
+
+fn truthful(run: &Run, session: &Value, found: &mut Vec<String>) {
     let status = &session["status"];
     let live: Vec<&str> = run
         .containers
         .iter()
-        .filter(|c| c.2)
+        .filter(|c| c.2 && c.1 == uid(session))
         .map(|c| c.0.as_str())
         .collect();
     match status["phase"].as_str() {
@@ -169,15 +179,28 @@ fn versions(run: &Run) -> impl Iterator<Item = (&Entry, &Value, Option<&Value>)>
 }
 
 fn facts(run: &Run, found: &mut Vec<String>) {
+    // Of a container that nobody recorded the record takes the attempt over.
+    let made: BTreeSet<i64> = run
+        .history
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Container { attempt, .. } => Some(i64::from(*attempt)),
+            What::Stored { .. } | What::Volume { .. } | What::Note(_) => None,
+        })
+        .collect();
     for (entry, after, before) in versions(run) {
         let Some(before) = before else { continue };
+        // Who writes over a status may write what he likes.
+        if !entry.who.starts_with("controller") {
+            continue;
+        }
         let (before, after) = (&before["status"], &after["status"]);
         let at = entry.at;
         let number = |status: &Value, path: &str| status.pointer(path).and_then(Value::as_i64);
         for path in ["/attempt", "/lastExit/attempt", "/stop/attempt"] {
             let (old, new) = (number(before, path), number(after, path));
             if let (Some(old), Some(new)) = (old, new)
-                && (new < old || new > old + 1)
+                && (new < old || (new > old + 1 && !made.contains(&new)))
             {
                 found.push(format!("I9 {path} from {old} to {new} at {at:?}"));
             }
@@ -228,7 +251,7 @@ fn storage(run: &Run, found: &mut Vec<String>) {
                 name,
                 uid,
                 exists: false,
-            } => {
+            } if entry.who.starts_with("controller") => {
                 if !going.contains(uid.as_str()) {
                     found.push(format!(
                         "I10 volume {name} went before its session at {:?}",
@@ -242,7 +265,7 @@ fn storage(run: &Run, found: &mut Vec<String>) {
                     ));
                 }
             }
-            What::Stored { .. } | What::Volume { exists: true, .. } | What::Note(_) => {}
+            What::Stored { .. } | What::Volume { .. } | What::Note(_) => {}
         }
     }
 }
@@ -272,15 +295,13 @@ fn same_lives(run: &Run, clean: &Run, found: &mut Vec<String>) {
 }
 
 fn same_end(run: &Run, clean: &Run, found: &mut Vec<String>) {
-    let (ours, theirs) = (
-        run.session.as_ref().map(masked),
-        clean.session.as_ref().map(masked),
-    );
+    let all = |run: &Run| run.sessions.iter().map(masked).collect::<Vec<_>>();
+    let (ours, theirs) = (all(run), all(clean));
     if ours != theirs {
         found.push(format!(
             "end state {}, undisturbed {}",
-            show(ours),
-            show(theirs)
+            Value::from(ours),
+            Value::from(theirs)
         ));
     }
     let names = |run: &Run| {
@@ -296,10 +317,6 @@ fn same_end(run: &Run, clean: &Run, found: &mut Vec<String>) {
             names(clean)
         ));
     }
-}
-
-fn show(value: Option<Value>) -> String {
-    value.map_or("gone".to_owned(), |value| value.to_string())
 }
 
 /// Without times and versions, which differ between two runs.

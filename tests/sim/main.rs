@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 mod apiserver;
+mod campaign;
 mod checker;
 mod clock;
 mod counts;
@@ -11,6 +12,7 @@ mod engine;
 mod faults;
 mod history;
 mod process;
+mod rows;
 mod scenarios;
 mod striking;
 mod sweep;
