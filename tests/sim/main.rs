@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 mod apiserver;
+mod campaign;
 mod clock;
 mod counts;
 mod engine;
@@ -12,6 +13,7 @@ mod history;
 mod oracles;
 mod process;
 mod replays;
+mod rows;
 mod runner;
 mod scenarios;
 mod schedules;

@@ -8,16 +8,14 @@ use crate::scenarios;
 #[test]
 fn every_scenario_ends_well_undisturbed() {
     let mut found = Vec::new();
-    let nothing = FaultScript::default();
-    for scenario in chosen() {
-        let run = play(&scenario, &nothing);
+    for (scenario, run) in scenarios::undisturbed() {
         println!(
             "{}: {} writes, {:.0} virtual s",
             scenario.name,
             run.met.writes.len(),
             run.took
         );
-        let judged = judge(&scenario, &nothing, &run, None);
+        let judged = judge(scenario, &FaultScript::default(), run, None);
         let wrong = judged.wrong.iter();
         found.extend(wrong.map(|v| format!("{}: {v}", scenario.name)));
     }

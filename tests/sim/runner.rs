@@ -12,12 +12,6 @@ use crate::striking::Met;
 
 /// One run of a scenario, in a runtime and a time of its own.
 pub fn play(scenario: &Scenario, script: &FaultScript) -> Run {
-    if let Ok(level) = std::env::var("SIM_LOG") {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(level)
-            .with_test_writer()
-            .try_init();
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

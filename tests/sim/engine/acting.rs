@@ -14,6 +14,7 @@ use crate::faults::{Failure, Position};
 use crate::striking::Verdict;
 
 use super::door::{Door, locked};
+use super::odd::Call;
 use super::{Does, Engine, Power, REFUSAL, Refusal, START, TRAVEL, WRITE};
 
 fn no_answer() -> EffectError {
@@ -162,7 +163,14 @@ impl Door {
             Effect::CreateStorage(volumes) => {
                 for volume in volumes {
                     let labels = labelled(&volume.labels, of);
-                    if engine.create_volume(&volume.name, &labels, who) != key.uid {
+                    let made = engine.asked(Call::CreateVolume, || {
+                        Ok(engine.create_volume(&volume.name, &labels, who))
+                    });
+                    let owner = made.map_err(|refusal| match refusal.status {
+                        400 => EffectError::Refused(refusal.words),
+                        _ => failed(refusal),
+                    })?;
+                    if owner != key.uid {
                         return Err(EffectError::Failed(format!(
                             "volume {} exists and is not this session's",
                             volume.name
@@ -171,39 +179,54 @@ impl Door {
                 }
                 Ok(Outcome::Done)
             }
-            Effect::Create(spec) => match engine.create(&of_engine(spec, of), who) {
-                Ok(()) => Ok(Outcome::Done),
-                Err(Refusal { status: 409, .. }) => Ok(Outcome::Already),
-                Err(Refusal { status: 400, words }) => Err(EffectError::Refused(words)),
-                Err(other) => Err(failed(other)),
-            },
+            Effect::Create(spec) => {
+                match engine.asked(Call::Create, || engine.create(&of_engine(spec, of), who)) {
+                    Ok(()) => Ok(Outcome::Done),
+                    Err(Refusal { status: 409, .. }) => Ok(Outcome::Already),
+                    Err(Refusal { status: 400, words }) => Err(EffectError::Refused(words)),
+                    Err(other) => Err(failed(other)),
+                }
+            }
             Effect::Start(id) => self.expecting(&id.0, Does::Start, || {
-                let started = engine.start(&id.0, who);
+                let started = engine.asked(Call::Start, || engine.start(&id.0, who));
                 started.map(|()| Outcome::Done).map_err(failed)
             }),
             Effect::Stop(id, grace) => {
                 let grace = Duration::from_secs(u64::try_from(*grace).unwrap_or_default());
-                match engine.stop(&id.0, grace, who) {
+                match engine.asked(Call::Stop, || engine.stop(&id.0, grace, who)) {
                     Ok(()) => Ok(Outcome::Done),
                     Err(Refusal { status: 404, .. }) => Ok(Outcome::Already),
                     Err(other) => Err(failed(other)),
                 }
             }
-            Effect::Kill(id) => match engine.kill(&id.0, who) {
+            Effect::Kill(id) => match engine.asked(Call::Kill, || engine.kill(&id.0, who)) {
                 Ok(()) => Ok(Outcome::Done),
-                Err(_) => Ok(Outcome::Already),
+                Err(Refusal {
+                    status: 404 | 409, ..
+                }) => Ok(Outcome::Already),
+                Err(other) => Err(failed(other)),
             },
             Effect::Remove(id) => self.expecting(&id.0, Does::Destroy, || {
-                match engine.remove(&id.0, false, who) {
+                match engine.asked(Call::Remove, || engine.remove(&id.0, false, who)) {
                     Ok(()) => Ok(Outcome::Done),
                     Err(Refusal { status: 404, .. }) => Ok(Outcome::Already),
+                    Err(Refusal { status: 409, words })
+                        if words.contains("already in progress") =>
+                    {
+                        Ok(Outcome::Already)
+                    }
                     Err(other) => Err(failed(other)),
                 }
             }),
             Effect::RemoveStorage(names) => {
                 for name in names {
                     if engine.owner_of_volume(name).as_deref() == Some(&key.uid) {
-                        engine.remove_volume(name, who).map_err(failed)?;
+                        let removed =
+                            engine.asked(Call::RemoveVolume, || engine.remove_volume(name, who));
+                        match removed {
+                            Ok(()) | Err(Refusal { status: 404, .. }) => {}
+                            Err(other) => return Err(failed(other)),
+                        }
                     }
                 }
                 Ok(Outcome::Done)

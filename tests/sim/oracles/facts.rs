@@ -1,13 +1,22 @@
 //! I9: what a controller recorded is never lost by a controller, never taken back, never counted twice.
 
+use std::collections::BTreeSet;
+
 use super::story::{Story, at, is_session, number, text};
-use crate::apiserver::{ChangeKind, RESTORE};
+use crate::apiserver::ChangeKind;
 use crate::history::What;
 
 pub fn judge(story: &Story<'_>, wrong: &mut Vec<String>) {
-    let mut restored = false;
+    // Of a container that nobody recorded the record takes the attempt over.
+    let made: BTreeSet<i64> = story
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Container { attempt, .. } => Some(i64::from(*attempt)),
+            What::Stored { .. } | What::Volume { .. } | What::Note(_) => None,
+        })
+        .collect();
     for entry in story.entries {
-        restored |= entry.who == RESTORE;
         let What::Stored {
             key,
             kind: ChangeKind::Modified,
@@ -28,8 +37,7 @@ pub fn judge(story: &Story<'_>, wrong: &mut Vec<String>) {
         for path in ["/attempt", "/lastExit/attempt", "/stop/attempt"] {
             let (old, new) = (number(before, path), number(after, path));
             if let (Some(old), Some(new)) = (old, new) {
-                // What the API server forgot is found again by what the engine has.
-                if new < old || (path == "/attempt" && new > old + 1 && !restored) {
+                if new < old || (new > old + 1 && !made.contains(&new)) {
                     say(format!("{path} from {old} to {new}"));
                 }
             }

@@ -22,9 +22,6 @@ use crate::faults::FaultScript;
 use crate::history::What;
 use crate::scenarios::{Run, Scenario};
 
-/// Seconds that an undisturbed run takes at most: two back-offs, or a deadline of a minute, are the longest waits.
-const UNDISTURBED: f64 = 75.0;
-
 /// What came of a run.
 #[derive(Debug, Default)]
 pub struct Judged {
@@ -38,7 +35,8 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
     let allows = Allows::of(script, clean);
     let story = Story::of(&run.history);
     let mut wrong = Vec::new();
-    in_time(run, clean, &allows, &mut wrong);
+    let undisturbed = clean.map_or(scenario.within, |clean| clean.converged);
+    in_time(run, undisturbed + allows.seconds, &mut wrong);
     let late_starts = lives::one_at_a_time(&story, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
@@ -53,17 +51,18 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
         if !scenario.races && allows.lives && late_starts == 0 {
             lives::as_undisturbed(&story, undisturbed, &mut wrong);
         }
-        ends::same(&story, undisturbed, &allows, &mut wrong);
+        if !scenario.open {
+            ends::same(&story, undisturbed, &allows, &mut wrong);
+        }
     }
     Judged { wrong, late_starts }
 }
 
 /// I4
-fn in_time(run: &Run, clean: Option<&Run>, allows: &Allows, wrong: &mut Vec<String>) {
+fn in_time(run: &Run, promised: f64, wrong: &mut Vec<String>) {
     if let Some(step) = &run.stuck {
         wrong.push(format!("I4 never came true: {step}"));
     }
-    let promised = clean.map_or(UNDISTURBED, |clean| clean.converged) + allows.seconds;
     if run.converged > promised {
         wrong.push(format!(
             "I4 took {:.0} s, and {promised:.0} s were due",
