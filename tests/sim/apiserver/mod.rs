@@ -31,13 +31,12 @@ use tower::BoxError;
 pub use answer::Refused;
 #[allow(unused_imports)]
 pub use kinds::definitions;
-pub use later::RESTORE;
 pub use request::{Request, Verb};
 pub use store::{ChangeKind, Key};
 
 use crate::clock::SimClock;
 use crate::faults::{Failure, Position};
-use crate::history::{History, What};
+use crate::history::History;
 use crate::process::Process;
 use crate::striking::{Striking, Verdict};
 use verbs::Memory;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dillinger_runner::api::keys;
 use dillinger_runner::session::container::{ContainerSpec, Transport};
+use jiff::SignedDuration;
 
 use super::odd::under_way;
 use super::{Does, Engine, Inside, Kept, Play, Plays, Power, Refusal, State};
@@ -137,7 +138,10 @@ impl Engine {
             fail(c, &words, clash.map(|(port, _)| port));
             return Err(Refusal::new(500, words));
         }
-        c.ready_at = play.ready_after.map(|after| self.clock.elapsed() + after);
+        c.ready_at = play.ready_after.map(|after| {
+            let after = SignedDuration::try_from(after).expect("a play is short");
+            self.clock.elapsed() + after
+        });
         c.started = Some(now);
         c.on_term = play.on_term;
         c.state = Inside::Live { run, paused: false };
