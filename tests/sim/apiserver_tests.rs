@@ -420,6 +420,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         }),
         any::<u32>().prop_map(|percent| Fault::Pace { percent }),
         any::<u32>().prop_map(|write| Fault::Terminate { write }),
+        Just(Fault::Unelected),
         (name, any::<u32>(), failure).prop_map(|(call, nth, with)| Fault::Fail { call, nth, with }),
         ("[a-z]{1,8}", any::<u32>(), fate).prop_map(|(of, event, does)| Fault::Event {
             of,

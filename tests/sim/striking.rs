@@ -137,7 +137,8 @@ impl Striking {
             | Fault::Pause { write: w, .. }
             | Fault::Rival { write: w, .. } => now(*w),
             Fault::Fail { call, nth: n, .. } => call == class && *n == nth,
-            Fault::Event { .. }
+            Fault::Unelected
+            | Fault::Event { .. }
             | Fault::GoneAtStart { .. }
             | Fault::GoneAtBookmark { .. }
             | Fault::Away { .. }
@@ -165,7 +166,8 @@ impl Striking {
                 let most = u64::try_from(TURN.as_millis()).expect("a constant");
                 self.hold(&fault, *at, Some(*runs), most)
             }
-            Fault::Event { .. }
+            Fault::Unelected
+            | Fault::Event { .. }
             | Fault::GoneAtStart { .. }
             | Fault::GoneAtBookmark { .. }
             | Fault::Away { .. }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dillinger_runner::session::plan::Row;
 
-use crate::faults::FaultScript;
+use crate::faults::{Fault, FaultScript};
 use crate::runner::{Played, chosen, on_every_core, play, played};
 use crate::scenarios::{Run, Scenario};
 use crate::schedules::Kind;
@@ -18,6 +18,10 @@ const SHOWN: usize = 60;
 
 /// Rows that no session on Docker can meet.
 const FOR_PODS: [Row; 1] = [Row::D2];
+
+/// Undisturbed, with and without an election.
+const ELECTED: &[Fault] = &[];
+const UNELECTED: &[Fault] = &[Fault::Unelected];
 
 /// One schedule to play.
 struct Plan<'a> {
@@ -47,24 +51,32 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
     let kinds = chosen_kinds();
     let mut table = Table::default();
     let clean = on_every_core(&scenarios, |scenario| {
-        play(scenario, &FaultScript::default())
+        [ELECTED, UNELECTED].map(|script| play(scenario, &FaultScript(script.to_vec())))
     });
-    for run in &clean {
+    for run in clean.iter().flatten() {
         table.rows.extend(run.rows.iter().cloned());
     }
-    let crashes = plans(&[Kind::Crash], &scenarios, &clean, &BTreeMap::new());
-    let needed = [Kind::Crash, Kind::Crashes, Kind::CrashAndCall];
     let mut crashed: BTreeMap<&str, Vec<(FaultScript, Met)>> = BTreeMap::new();
-    if kinds.iter().any(|kind| needed.contains(kind)) {
-        let all = on_every_core(&crashes, |plan| timed(plan));
-        for (plan, (took, mut played)) in crashes.iter().zip(all) {
-            let of = crashed.entry(plan.scenario.name).or_default();
-            of.push((plan.script.clone(), std::mem::take(&mut played.met)));
-            table.add(plan, took, played);
+    if kinds
+        .iter()
+        .any(|kind| [Kind::Crashes, Kind::CrashAndCall].contains(kind))
+    {
+        let mut first = Vec::new();
+        for (scenario, [_, clean]) in scenarios.iter().zip(&clean) {
+            for mut script in Kind::Crash.scripts(&clean.met, &[]) {
+                script.0.insert(0, Fault::Unelected);
+                first.push((scenario, script));
+            }
+        }
+        let all = on_every_core(&first, |(scenario, script)| play(scenario, script).met);
+        for ((scenario, script), met) in first.into_iter().zip(all) {
+            crashed
+                .entry(scenario.name)
+                .or_default()
+                .push((script, met));
         }
     }
-    let others: Vec<Kind> = kinds.into_iter().filter(|k| *k != Kind::Crash).collect();
-    let plans = plans(&others, &scenarios, &clean, &crashed);
+    let plans = plans(&kinds, &scenarios, &clean, &crashed);
     let all = on_every_core(&plans, |plan| timed(plan));
     for (plan, (took, played)) in plans.iter().zip(all) {
         table.add(plan, took, played);
@@ -88,7 +100,7 @@ fn chosen_kinds() -> Vec<Kind> {
 fn plans<'a>(
     kinds: &[Kind],
     scenarios: &'a [Scenario],
-    clean: &'a [Run],
+    clean: &'a [[Run; 2]],
     crashed: &BTreeMap<&str, Vec<(FaultScript, Met)>>,
 ) -> Vec<Plan<'a>> {
     let full = std::env::var("SIM_FULL").is_ok_and(|full| full == "1");
@@ -96,6 +108,7 @@ fn plans<'a>(
     for (scenario, clean) in scenarios.iter().zip(clean) {
         let crashed = crashed.get(scenario.name).map_or(&[][..], Vec::as_slice);
         for kind in kinds {
+            let clean = &clean[usize::from(!kind.is_elected())];
             let scripts = kind.scripts(&clean.met, crashed);
             let step = if full {
                 1

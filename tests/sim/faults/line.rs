@@ -23,6 +23,7 @@ impl fmt::Display for FaultScript {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Fault::Unelected => f.write_str("unelected"),
             Fault::Crash { write, at } => write!(f, "crash write={write} at={at}"),
             Fault::Fail { call, nth, with } => write!(f, "fail call={call} nth={nth} with={with}"),
             Fault::Event { of, event, does } => {
@@ -159,6 +160,7 @@ fn parse(text: &str) -> Option<Fault> {
     };
     let number = |key: &str| get(key)?.parse::<u32>().ok();
     let fault = match verb {
+        "unelected" => Fault::Unelected,
         "crash" => Fault::Crash {
             write: number("write")?,
             at: position(get("at")?)?,

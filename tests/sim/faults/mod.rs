@@ -15,6 +15,8 @@ pub struct FaultScript(pub Vec<Fault>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// No fault: the one controller does not ask the Lease whether it leads, which costs the most of a quiet time.
+    Unelected,
     /// The controller dies at its n-th write.
     Crash { write: u32, at: Position },
     /// The n-th call of a class goes wrong.
@@ -163,7 +165,8 @@ impl Fault {
             Fault::Engine { write, .. }
             | Fault::Clock { write, .. }
             | Fault::Terminate { write } => Some(*write),
-            Fault::Crash { .. }
+            Fault::Unelected
+            | Fault::Crash { .. }
             | Fault::Fail { .. }
             | Fault::Event { .. }
             | Fault::GoneAtStart { .. }

@@ -60,7 +60,8 @@ impl Allows {
                     allows.lives = false;
                     allows.end = allows.end.max(End::Forgotten);
                 }
-                Fault::Crash { .. }
+                Fault::Unelected
+                | Fault::Crash { .. }
                 | Fault::Fail { .. }
                 | Fault::Event { .. }
                 | Fault::GoneAtStart { .. }
@@ -82,6 +83,7 @@ impl Allows {
 fn cost(fault: &Fault, whole: f64) -> f64 {
     let seconds = |ms: u64| ms as f64 / 1000.0;
     match fault {
+        Fault::Unelected => 0.0,
         Fault::Crash { .. } | Fault::Panic { .. } => CRASH,
         // Its drain.
         Fault::Terminate { .. } => 2.0 * CRASH,

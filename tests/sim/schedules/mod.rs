@@ -97,8 +97,40 @@ impl Kind {
         }
     }
 
+    /// Controllers ask the Lease who leads; where they do not, there is one.
+    pub fn is_elected(self) -> bool {
+        match self {
+            Kind::Crash | Kind::ServerAway | Kind::Restored | Kind::Paused | Kind::Terminated => {
+                true
+            }
+            Kind::Crashes
+            | Kind::CrashAndCall
+            | Kind::Call
+            | Kind::StaleWatch
+            | Kind::Event
+            | Kind::Expired
+            | Kind::EngineEvent
+            | Kind::Engine
+            | Kind::Leaders
+            | Kind::Clock
+            | Kind::Panic => false,
+        }
+    }
+
     /// All schedules of this kind, from the undisturbed run and the runs with one crash.
     pub fn scripts(self, clean: &Met, crashed: &[(FaultScript, Met)]) -> Vec<FaultScript> {
+        let mut scripts = self.made_from(clean, crashed);
+        if !self.is_elected() {
+            for script in &mut scripts {
+                if !script.has(|fault| *fault == Fault::Unelected) {
+                    script.0.insert(0, Fault::Unelected);
+                }
+            }
+        }
+        scripts
+    }
+
+    fn made_from(self, clean: &Met, crashed: &[(FaultScript, Met)]) -> Vec<FaultScript> {
         match self {
             Kind::Crash => crashes::one(clean),
             Kind::Crashes => crashes::two(crashed),

@@ -120,7 +120,8 @@ impl Host {
             Fault::Pause { .. } | Fault::Rival { .. } => {
                 tokio::spawn(self.clone().supervise("controller-b"));
             }
-            Fault::Crash { .. }
+            Fault::Unelected
+            | Fault::Crash { .. }
             | Fault::Fail { .. }
             | Fault::Event { .. }
             | Fault::GoneAtStart { .. }

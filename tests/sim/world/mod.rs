@@ -49,6 +49,7 @@ impl World {
     pub fn begin(script: &FaultScript, plays: Vec<Play>) -> World {
         let (clock, history, striking) =
             (SimClock::new(), History::default(), Striking::new(script));
+        striking.struck(&Fault::Unelected);
         let pace = script.0.iter().find_map(|fault| match fault {
             Fault::Pace { percent } => Some(*percent),
             _ => None,
@@ -73,7 +74,7 @@ impl World {
             clock: host_clock,
             history: history.clone(),
             over: over.clone(),
-            elect: !script.has(|fault| matches!(fault, Fault::Rival { .. })),
+            elect: !script.has(|fault| matches!(fault, Fault::Unelected | Fault::Rival { .. })),
             panics: script.has(|fault| matches!(fault, Fault::Panic { .. })),
             running: Arc::default(),
         };
