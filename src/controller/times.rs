@@ -23,12 +23,13 @@ pub fn on_our_clock(
     else {
         return;
     };
-    c.started = c.started.map(|told| started(told, now, wall, running_for));
+    c.created = began(c.created, now, wall, running_for);
+    c.started = c.started.map(|told| began(told, now, wall, running_for));
 }
 
-/// When it started. The clock may have been set before the engine wrote this, or after it: neither reading is
+/// When it was made, or started. The clock may have been set before the engine wrote this, or after it: neither reading is
 /// believed alone, and the later one ends no game early. What we saw ourselves is the latest that it can be.
-fn started(
+fn began(
     told: Timestamp,
     now: Timestamp,
     wall: Timestamp,
@@ -54,27 +55,27 @@ mod tests {
 
     #[test]
     fn while_nobody_sets_a_clock_it_is_as_the_engine_says() {
-        assert_eq!(started(ago(20), now(), now(), None), ago(20));
-        assert_eq!(started(ago(20), now(), now(), seconds(19)), ago(20));
+        assert_eq!(began(ago(20), now(), now(), None), ago(20));
+        assert_eq!(began(ago(20), now(), now(), seconds(19)), ago(20));
     }
 
     #[test]
     fn a_clock_that_was_set_back_before_the_start_makes_it_no_older() {
         let told = ago(20) - HOUR;
-        assert_eq!(started(told, now(), now() - HOUR, None), ago(20));
+        assert_eq!(began(told, now(), now() - HOUR, None), ago(20));
     }
 
     #[test]
     fn a_clock_that_was_set_ahead_after_the_start_makes_it_no_older() {
-        assert_eq!(started(ago(20), now(), now() + HOUR, None), ago(20));
+        assert_eq!(began(ago(20), now(), now() + HOUR, None), ago(20));
     }
 
     #[test]
     fn a_start_that_lies_ahead_of_us_is_no_later_than_we_saw_it_run() {
         let told = ago(20) + HOUR;
         let wall = now() + HOUR;
-        assert_eq!(started(told, now(), wall, seconds(19)), ago(19));
-        assert_eq!(started(ago(20), now(), now() - HOUR, seconds(19)), ago(19));
+        assert_eq!(began(told, now(), wall, seconds(19)), ago(19));
+        assert_eq!(began(ago(20), now(), now() - HOUR, seconds(19)), ago(19));
     }
 
     #[test]

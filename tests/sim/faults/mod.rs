@@ -9,6 +9,8 @@
 
 mod line;
 
+use std::time::Duration;
+
 /// What goes wrong in one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultScript(pub Vec<Fault>);
@@ -150,6 +152,20 @@ pub enum Away {
 impl FaultScript {
     pub fn crash(write: u32, at: Position) -> Self {
         FaultScript(vec![Fault::Crash { write, at }])
+    }
+
+    /// So long what it does may go on.
+    pub fn lasts(&self) -> Duration {
+        let lasts = |fault: &Fault| match fault {
+            Fault::Away { for_ms: ms, .. }
+            | Fault::Pause { ms, .. }
+            | Fault::Engine {
+                does: Outage::Away { ms } | Outage::Frozen { ms },
+                ..
+            } => *ms,
+            _ => 0,
+        };
+        Duration::from_millis(self.0.iter().map(lasts).sum())
     }
 
     /// Whether some fault of it is so.

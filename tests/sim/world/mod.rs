@@ -159,7 +159,7 @@ impl World {
     /// Lets everything come to rest, then lets the time pass in which nobody should do anything. The length of the
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
-        tokio::time::sleep(SETTLES).await;
+        tokio::time::sleep(SETTLES + script.lasts()).await;
         if script.has(|fault| matches!(fault, Fault::Restore { .. })) {
             let owned = |world: &World| {
                 let sessions = world.server.objects(SESSIONS);
