@@ -1,6 +1,6 @@
 //! The whole of it: every scenario under every schedule, and a table of what came of it.
 //!
-//! `SIM_SCENARIO` and `SIM_KIND` choose by a part of a name; `SIM_FULL=1` plays all pairs, and not every so many-th.
+//! `SIM_SCENARIO` and `SIM_KIND` choose by a part of a name; `SIM_FULL=1` plays all, and nowhere every so many-th.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -105,16 +105,20 @@ fn plans<'a>(
 ) -> Vec<Plan<'a>> {
     let full = std::env::var("SIM_FULL").is_ok_and(|full| full == "1");
     let mut plans = Vec::new();
+    let mut seen: BTreeSet<Vec<&str>> = BTreeSet::new();
     for (scenario, clean) in scenarios.iter().zip(clean) {
+        let writes = clean[1].met.writes.iter();
+        let is_new = seen.insert(writes.map(|(class, _)| class.as_str()).collect());
         let crashed = crashed.get(scenario.name).map_or(&[][..], Vec::as_slice);
         for kind in kinds {
             let clean = &clean[usize::from(!kind.is_elected())];
             let scripts = kind.scripts(&clean.met, crashed);
-            let step = if full {
-                1
-            } else {
-                scripts.len().div_ceil(kind.most()).max(1)
+            let most = match (full, is_new) {
+                (true, _) => usize::MAX,
+                (false, true) => kind.most().0,
+                (false, false) => kind.most().1,
             };
+            let step = scripts.len().div_ceil(most).max(1);
             plans.extend(scripts.into_iter().step_by(step).map(|script| Plan {
                 kind: *kind,
                 scenario,

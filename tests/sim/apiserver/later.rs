@@ -9,7 +9,7 @@ use super::verbs::Memory;
 use crate::history::What;
 
 /// Who took changes back.
-const RESTORE: &str = "restore";
+pub const RESTORE: &str = "restore";
 
 impl Memory {
     /// Nothing that comes or changes leaves anything without an owner but itself.

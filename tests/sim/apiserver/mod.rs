@@ -31,6 +31,8 @@ use tower::BoxError;
 pub use answer::Refused;
 #[allow(unused_imports)]
 pub use kinds::definitions;
+#[allow(unused_imports)]
+pub use later::RESTORE;
 pub use request::{Request, Verb};
 pub use store::{ChangeKind, Key};
 

@@ -18,8 +18,9 @@ mod story;
 use allows::Allows;
 use story::Story;
 
+use crate::apiserver::RESTORE;
 use crate::faults::FaultScript;
-use crate::history::What;
+use crate::history::{Entry, What};
 use crate::scenarios::{Run, Scenario};
 
 /// What came of a run.
@@ -36,7 +37,10 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
     let story = Story::of(&run.history);
     let mut wrong = Vec::new();
     let undisturbed = clean.map_or(scenario.within, |clean| clean.converged);
-    in_time(run, undisturbed + allows.seconds, &mut wrong);
+    let forgotten = forgets_why(&story);
+    if !forgotten {
+        in_time(run, undisturbed + allows.seconds, &mut wrong);
+    }
     let late_starts = lives::one_at_a_time(&story, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
@@ -51,11 +55,30 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
         if !scenario.races && allows.lives && late_starts == 0 {
             lives::as_undisturbed(&story, undisturbed, &mut wrong);
         }
-        if !scenario.open {
+        if !scenario.open && !forgotten {
             ends::same(&story, undisturbed, &allows, &mut wrong);
         }
     }
     Judged { wrong, late_starts }
+}
+
+/// The API server forgot why a game was being ended, or how it had: what comes of that session then is another story,
+/// in which everything else still holds.
+fn forgets_why(story: &Story<'_>) -> bool {
+    let lost = |entry: &Entry| match &entry.what {
+        What::Stored {
+            key,
+            object,
+            before: Some(before),
+            ..
+        } if entry.who == RESTORE && story::is_session(key) => {
+            let reasons = ["stop", "lastExit", "finishTime"];
+            let mut reasons = reasons.iter();
+            reasons.any(|reason| before["status"][reason] != object["status"][reason])
+        }
+        _ => false,
+    };
+    story.entries.iter().any(lost)
 }
 
 /// I4

@@ -75,25 +75,27 @@ impl Kind {
         }
     }
 
-    /// Most schedules of this kind a scenario, where not all are wanted: every so many-th.
-    pub fn most(self) -> usize {
+    /// Most schedules of this kind in a scenario whose writes are no other's before it, and in one whose writes are like
+    /// another's; where there are more, every so many-th is played.
+    pub fn most(self) -> (usize, usize) {
+        const ALL: usize = usize::MAX;
         match self {
-            Kind::Crashes => 2500,
-            Kind::CrashAndCall => 1200,
-            Kind::Crash
-            | Kind::Call
-            | Kind::StaleWatch
-            | Kind::Event
+            Kind::Crash => (ALL, ALL),
+            Kind::Crashes => (400, 60),
+            Kind::CrashAndCall => (160, 30),
+            Kind::Call => (ALL, 60),
+            Kind::Leaders => (120, 24),
+            Kind::Event => (ALL, 24),
+            Kind::StaleWatch
             | Kind::Expired
             | Kind::EngineEvent
             | Kind::ServerAway
             | Kind::Restored
             | Kind::Engine
-            | Kind::Leaders
             | Kind::Paused
             | Kind::Clock
             | Kind::Panic
-            | Kind::Terminated => 1000,
+            | Kind::Terminated => (ALL, 12),
         }
     }
 
