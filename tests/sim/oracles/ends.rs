@@ -7,10 +7,17 @@ use serde_json::{Value, json};
 use super::allows::{Allows, End};
 use super::story::{Story, text, uid};
 
-pub fn same(story: &Story<'_>, undisturbed: &Story<'_>, allows: &Allows, wrong: &mut Vec<String>) {
+/// `ids`: as many containers were made as undisturbed, so that they have the same ids.
+pub fn same(
+    story: &Story<'_>,
+    undisturbed: &Story<'_>,
+    allows: &Allows,
+    ids: bool,
+    wrong: &mut Vec<String>,
+) {
     let sessions = |story: &Story<'_>| -> BTreeMap<String, Value> {
         let all = story.sessions.iter();
-        all.map(|(name, session)| ((*name).to_owned(), masked(session, allows.end)))
+        all.map(|(name, session)| ((*name).to_owned(), masked(session, allows.end, ids)))
             .collect()
     };
     let (ours, theirs) = (sessions(story), sessions(undisturbed));
@@ -43,11 +50,14 @@ pub fn same(story: &Story<'_>, undisturbed: &Story<'_>, allows: &Allows, wrong: 
 }
 
 /// Without what rightly differs between two runs.
-fn masked(session: &Value, end: End) -> Value {
+fn masked(session: &Value, end: End, ids: bool) -> Value {
     match end {
         End::Same => {
             let mut session = session.clone();
             without_versions(&mut session);
+            if !ids && let Some(id) = session.pointer_mut("/status/container/id") {
+                *id = Value::from("masked");
+            }
             session
         }
         End::Forgotten | End::Outcome => {

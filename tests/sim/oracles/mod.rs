@@ -56,7 +56,7 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
             lives::as_undisturbed(&story, undisturbed, &mut wrong);
         }
         if !scenario.open && !forgotten {
-            ends::same(&story, undisturbed, &allows, &mut wrong);
+            ends::same(&story, undisturbed, &allows, late_starts == 0, &mut wrong);
         }
     }
     Judged { wrong, late_starts }
