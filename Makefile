@@ -14,8 +14,8 @@ down: ## stop and remove everything that make demo made
 test: ## set up what is missing and run every test (STAGES="..." for some; tests/run --list)
 	@tests/run $(STAGES)
 
-sim: ## every schedule of the simulation, the long sweeps too (some minutes)
-	@cargo test --locked --profile sim --test sim -- --include-ignored
+sim: ## every scenario of the simulation under every schedule of faults, and a table (minutes; SIM_FULL=1 all pairs)
+	@tests/sim/run
 
 soak: ## churn of 3 × 3 minutes, the long crash sweep and a full disk, on real parts (root; tests/soak says more)
 	@tests/soak

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::backoff::doubled;
@@ -42,6 +42,13 @@ impl Remembered {
         if self.started.is_none_or(|(known, _)| known != attempt) {
             self.started = Some((attempt, Instant::now()));
         }
+    }
+
+    /// How long this process has known this attempt's container to run; None: it has not.
+    pub fn running_for(&self, attempt: Option<i32>) -> Option<SignedDuration> {
+        let (known, since) = self.started?;
+        let counts = attempt == Some(known);
+        counts.then(|| SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX))
     }
 }
 

@@ -35,6 +35,7 @@ pub mod start;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trace;
 mod tried;
 pub mod triggers;
