@@ -20,7 +20,7 @@ mod steps;
 mod stops;
 mod strays;
 mod telling;
-mod undisturbed;
+pub mod undisturbed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,7 +35,6 @@ use crate::world::{SESSIONS, World};
 
 pub use steps::{Scene, Step};
 pub use telling::{FRIDAY, scenario};
-pub use undisturbed::undisturbed;
 
 /// After the last step came true, what still moves settles within this.
 const SETTLES: Duration = Duration::from_secs(40);
@@ -107,7 +106,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
     tokio::time::sleep(SETTLES).await;
     let settled = world.history.len();
     let calls = world.striking.calls();
-    tokio::time::sleep(QUIET).await;
+    tokio::time::sleep(quiet()).await;
     world.end();
     Run {
         history: world.history.entries(),
@@ -130,6 +129,13 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
         converged,
         took: world.clock.elapsed().as_secs_f64(),
     }
+}
+
+/// `SIM_QUIET=5` looks for so many seconds only, for who tries scenarios out.
+fn quiet() -> Duration {
+    let seconds = std::env::var("SIM_QUIET").ok();
+    let seconds = seconds.map(|text| text.parse().expect("SIM_QUIET is a number of seconds"));
+    seconds.map_or(QUIET, Duration::from_secs)
 }
 
 /// The step that did not come true.
