@@ -156,7 +156,7 @@ async fn play(world: &World, scenario: &Scenario) -> Option<String> {
         }
     }
     for (who, step) in &scenario.steps {
-        let scene = Scene::new(world, scenario, *who);
+        let scene = Scene::new(world, scenario, who);
         if !steps::take(&scene, step, within).await {
             let shown = world.session(who).map(|s| s["status"].to_string());
             return Some(format!("{who}: {step:?}; it says {shown:?}"));
