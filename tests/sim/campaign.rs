@@ -27,8 +27,8 @@ const NAME: &str = "friday";
 /// Nothing is written for so long: longer than a pull, and than any wait on the way.
 const RESTS: Duration = Duration::from_secs(45);
 const NEVER_RESTS: Duration = Duration::from_secs(900);
-/// A session that has its container hears of its Game at the next look only.
-const SLOW_CLOCK: Duration = Duration::from_secs(661);
+/// An annotation of ours: its edit is a look, for a session that has its container hears of its Game at the next one only.
+const LOOK: &str = "dillinger.dev/look";
 
 /// A world, and the specs that its walk has come to.
 struct Walk {
@@ -112,7 +112,12 @@ impl Walk {
         assert_eq!(answered, answer, "{way:?}");
         self.specs.go(way);
         if matches!(way, Move::Game(_) | Move::CreateGame | Move::DeleteGame) {
-            tokio::time::sleep(SLOW_CLOCK).await;
+            let now = self.world.clock.now().to_string();
+            let look = json!({"metadata": {"annotations": {LOOK: now}}});
+            let path = format!("gamesessions/{NAME}");
+            // The Game is in the controller's cache by then.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(self.send("PATCH", &path, &look).await, 200);
         }
         self.rest().await;
     }
@@ -202,7 +207,7 @@ fn wherever_a_walk_of_edits_rests_is_where_the_same_specs_lead_at_once() {
     let began = Instant::now();
     let seeds = match number("CAMPAIGN_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("CAMPAIGN_WALKS").unwrap_or(24),
+        None => 0..number("CAMPAIGN_WALKS").unwrap_or(20),
     };
     let steps = usize::try_from(number("CAMPAIGN_STEPS").unwrap_or(16)).expect("a number");
     let (mut compared, mut rolled_back) = (0, 0);

@@ -136,6 +136,10 @@ impl Engine {
         };
         if let Some(words) = failed {
             fail(c, &words, clash.map(|(port, _)| port));
+            if clash.is_none() {
+                // The game had its turn.
+                state.starts = run;
+            }
             return Err(Refusal::new(500, words));
         }
         c.ready_at = play.ready_after.map(|after| {

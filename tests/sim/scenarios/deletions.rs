@@ -139,6 +139,7 @@ pub fn all() -> Vec<Scenario> {
             .phase("Running")
             .delete()
             .shows("/metadata/finalizers", &json!(["example.com/hold"]))
+            .edit(&json!({"ttlSecondsAfterFinished": 60}))
             .wait(20)
             .edit_metadata(&json!({"finalizers": null}))
             .gone(),

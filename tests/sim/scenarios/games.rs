@@ -1,5 +1,7 @@
 //! Games that come late, are wrong, are changed, or go.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::hands::no_images;
@@ -112,6 +114,17 @@ pub fn all() -> Vec<Scenario> {
             .delete_game()
             .wait(10)
             .stop()
+            .phase("Stopped"),
+        scenario("Game deleted while stopping")
+            .plays(&[Play {
+                on_term: (Duration::from_secs(10), 0),
+                ..Play::well()
+            }])
+            .phase("Running")
+            .stop()
+            .phase("Stopping")
+            .wait(2)
+            .delete_game()
             .phase("Stopped"),
         scenario("Game deleted in a back-off, then made again")
             .session(&on_failure)

@@ -20,7 +20,7 @@ mod steps;
 mod stops;
 mod strays;
 mod telling;
-mod undisturbed;
+pub mod undisturbed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -36,7 +36,6 @@ use crate::world::{SESSIONS, World};
 
 pub use steps::{Scene, Step};
 pub use telling::{FRIDAY, scenario};
-pub use undisturbed::undisturbed;
 
 /// What a fault may cost a step at most, on top of what the scenario takes undisturbed.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -122,6 +121,52 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
 }
 
 /// The step that did not come true.
+    pub stuck: Option<String>,
+    /// Length of the history when everything had settled.
+    pub settled: usize,
+    /// Virtual seconds until the last step came true.
+    pub converged: f64,
+    /// Virtual seconds of the whole run.
+    pub took: f64,
+}
+
+/// Plays one scenario under one script.
+pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
+    rows::begin();
+    let world = World::begin(script, scenario.plays.clone());
+    let stuck = play(&world, scenario).await;
+    let converged = world.clock.elapsed().as_secs_f64();
+    let settled = world.settle(script).await;
+    world.end();
+    Run {
+        history: world.history.entries(),
+        session: world.session(FRIDAY).map(|session| Value::clone(&session)),
+        sessions: world
+            .server
+            .objects(SESSIONS)
+            .iter()
+            .map(|session| Value::clone(session))
+            .collect(),
+        containers: world.engine.containers(),
+        volumes: world.engine.volumes(),
+        met: world.striking.met(),
+        rows: rows::end(),
+        left: world.striking.left(),
+        stuck,
+        settled,
+        converged,
+        took: world.clock.elapsed().as_secs_f64(),
+    }
+}
+
+/// `SIM_QUIET=5` looks for so many seconds only, for who tries scenarios out.
+fn quiet() -> Duration {
+    let seconds = std::env::var("SIM_QUIET").ok();
+    let seconds = seconds.map(|text| text.parse().expect("SIM_QUIET is a number of seconds"));
+    seconds.map_or(QUIET, Duration::from_secs)
+}
+
+/// The step that did not come true.
 async fn play(world: &World, scenario: &Scenario) -> Option<String> {
     let within = Duration::from_secs_f64(scenario.within) + PATIENCE;
     for step in &scenario.before {
@@ -139,7 +184,7 @@ async fn play(world: &World, scenario: &Scenario) -> Option<String> {
         }
     }
     for (who, step) in &scenario.steps {
-        let scene = Scene::new(world, scenario, *who);
+        let scene = Scene::new(world, scenario, who);
         if !steps::take(&scene, step, within).await {
             let shown = world.session(who).map(|s| s["status"].to_string());
             return Some(format!("{who}: {step:?}; it says {shown:?}"));

@@ -70,6 +70,13 @@ fn every_row_of_the_table_is_met_by_some_scenario_in_which_nothing_else_goes_wro
         met.len(),
         Row::ALL.len() - OF_PODS.len()
     );
+    for row in Row::ALL {
+        let name = format!("{row:?}");
+        let of = undisturbed()
+            .iter()
+            .filter(|(_, run)| run.rows.contains(&name));
+        println!("{name}: {} scenarios", of.count());
+    }
     assert!(missed.is_empty(), "never met: {missed:?}");
 }
 
