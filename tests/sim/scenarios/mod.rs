@@ -159,13 +159,6 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
     }
 }
 
-/// `SIM_QUIET=5` looks for so many seconds only, for who tries scenarios out.
-fn quiet() -> Duration {
-    let seconds = std::env::var("SIM_QUIET").ok();
-    let seconds = seconds.map(|text| text.parse().expect("SIM_QUIET is a number of seconds"));
-    seconds.map_or(QUIET, Duration::from_secs)
-}
-
 /// The step that did not come true.
 async fn play(world: &World, scenario: &Scenario) -> Option<String> {
     let within = Duration::from_secs_f64(scenario.within) + PATIENCE;
