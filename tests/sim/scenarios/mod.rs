@@ -121,45 +121,6 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
 }
 
 /// The step that did not come true.
-    pub stuck: Option<String>,
-    /// Length of the history when everything had settled.
-    pub settled: usize,
-    /// Virtual seconds until the last step came true.
-    pub converged: f64,
-    /// Virtual seconds of the whole run.
-    pub took: f64,
-}
-
-/// Plays one scenario under one script.
-pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
-    rows::begin();
-    let world = World::begin(script, scenario.plays.clone());
-    let stuck = play(&world, scenario).await;
-    let converged = world.clock.elapsed().as_secs_f64();
-    let settled = world.settle(script).await;
-    world.end();
-    Run {
-        history: world.history.entries(),
-        session: world.session(FRIDAY).map(|session| Value::clone(&session)),
-        sessions: world
-            .server
-            .objects(SESSIONS)
-            .iter()
-            .map(|session| Value::clone(session))
-            .collect(),
-        containers: world.engine.containers(),
-        volumes: world.engine.volumes(),
-        met: world.striking.met(),
-        rows: rows::end(),
-        left: world.striking.left(),
-        stuck,
-        settled,
-        converged,
-        took: world.clock.elapsed().as_secs_f64(),
-    }
-}
-
-/// The step that did not come true.
 async fn play(world: &World, scenario: &Scenario) -> Option<String> {
     let within = Duration::from_secs_f64(scenario.within) + PATIENCE;
     for step in &scenario.before {
