@@ -8,7 +8,7 @@ use crate::scenarios;
 #[test]
 fn every_scenario_ends_well_undisturbed() {
     let mut found = Vec::new();
-    for (scenario, run) in scenarios::undisturbed() {
+    for (scenario, run) in scenarios::undisturbed::undisturbed() {
         println!(
             "{}: {} writes, {:.0} virtual s",
             scenario.name,
