@@ -34,7 +34,7 @@ use crate::rows;
 use crate::striking::Met;
 use crate::world::{SESSIONS, World};
 
-pub use steps::{Scene, Step};
+pub use steps::{NOT_DONE, Scene, Step};
 pub use telling::{FRIDAY, scenario};
 pub use undisturbed::undisturbed;
 
