@@ -52,9 +52,8 @@ pub(super) fn sessions_sink(
         let key = Named::of(&object);
         let uid = object.uid().unwrap_or_default();
         let version = own_writes::version(&object);
-        if came == Came::InAList {
-            ctx.own_writes.listed(&uid, version, begun);
-        }
+        // A write that no watch has shown, and that the API server has forgotten.
+        let lost = came == Came::InAList && ctx.own_writes.listed(&uid, version, begun);
         let echo = ctx.own_writes.is_echo(&uid, version);
         let change = ctx.cache.apply(object, came);
         // Once it is in the cache: whoever writes looks there after its answer.
@@ -64,7 +63,7 @@ pub(super) fn sessions_sink(
             ctx.forget(&gone);
         }
         // What we wrote ourselves was planned over already.
-        if change.look && !echo {
+        if lost || (change.look && !echo) {
             match came {
                 // Its version says nothing of what was planned over before.
                 Came::InAList => ctx.triggers.fire(key),

@@ -61,13 +61,15 @@ impl OwnWrites {
     }
 
     /// A list that was begun then shows this version. A newer reply that we had before it is of an API server that has
-    /// gone back to a backup since: what it says is lost.
-    pub fn listed(&self, uid: &str, shown: u64, begun: Instant) {
+    /// gone back to a backup since: what it says is lost. Whether it was so.
+    pub fn listed(&self, uid: &str, shown: u64, begun: Instant) -> bool {
         let mut replies = self.lock();
         let lost = |reply: &Reply| reply.since < begun && reply.version() > shown;
-        if replies.get(uid).is_some_and(lost) {
+        let lost = replies.get(uid).is_some_and(lost);
+        if lost {
             replies.remove(uid);
         }
+        lost
     }
 
     /// A write of ours was answered with this; it is unseen until it has [`arrived`](Self::arrived).
@@ -242,12 +244,12 @@ mod tests {
         tokio::time::advance(second).await;
         own.remember("u", session("u", 10));
         let seen = |at| own.newest("u", || cached("u", at)).map(|s| version(&*s));
-        own.listed("u", 8, before);
+        assert!(!own.listed("u", 8, before));
         assert_eq!(seen(8), Some(10), "that list was begun before our write");
         tokio::time::advance(second).await;
-        own.listed("v", 8, Instant::now());
+        assert!(!own.listed("v", 8, Instant::now()));
         assert_eq!(seen(8), Some(10), "that is another session");
-        own.listed("u", 8, Instant::now());
+        assert!(own.listed("u", 8, Instant::now()), "it is to be looked at");
         assert_eq!(seen(8), Some(8));
     }
 

@@ -60,6 +60,8 @@ impl Allows {
                     allows.lives = false;
                     allows.end = allows.end.max(End::Forgotten);
                 }
+                // What one decided to make before the other did away with it is made late: one life more.
+                Fault::Pause { .. } | Fault::Rival { .. } => allows.lives = false,
                 Fault::Unelected
                 | Fault::Crash { .. }
                 | Fault::Fail { .. }
@@ -67,8 +69,6 @@ impl Allows {
                 | Fault::GoneAtStart { .. }
                 | Fault::GoneAtBookmark { .. }
                 | Fault::Away { .. }
-                | Fault::Pause { .. }
-                | Fault::Rival { .. }
                 | Fault::Engine { .. }
                 | Fault::Clock { .. }
                 | Fault::Pace { .. }

@@ -21,7 +21,7 @@ use story::Story;
 use crate::apiserver::RESTORE;
 use crate::faults::FaultScript;
 use crate::history::{Entry, What};
-use crate::scenarios::{Run, Scenario};
+use crate::scenarios::{NOT_DONE, Run, Scenario};
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
     let story = Story::of(&run.history);
     let mut wrong = Vec::new();
     let undisturbed = clean.map_or(scenario.within, |clean| clean.converged);
-    let forgotten = forgets_why(&story);
+    let forgotten = forgets_why(&story) || goes_otherwise(&story);
     if !forgotten {
         in_time(run, undisturbed + allows.seconds, &mut wrong);
     }
@@ -56,7 +56,8 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
             lives::as_undisturbed(&story, undisturbed, &mut wrong);
         }
         if !scenario.open && !forgotten {
-            ends::same(&story, undisturbed, &allows, late_starts == 0, &mut wrong);
+            let ids = allows.lives && late_starts == 0;
+            ends::same(&story, undisturbed, &allows, ids, &mut wrong);
         }
     }
     Judged { wrong, late_starts }
@@ -79,6 +80,14 @@ fn forgets_why(story: &Story<'_>) -> bool {
         _ => false,
     };
     story.entries.iter().any(lost)
+}
+
+/// Somebody found a container gone, or in another state, that he wanted to do something to: his story goes otherwise.
+fn goes_otherwise(story: &Story<'_>) -> bool {
+    story.entries.iter().any(|entry| match &entry.what {
+        What::Note(text) => text.starts_with(NOT_DONE),
+        What::Stored { .. } | What::Container { .. } | What::Volume { .. } => false,
+    })
 }
 
 /// I4
