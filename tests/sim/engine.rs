@@ -30,6 +30,7 @@ use crate::process::Process;
 use crate::striking::Striking;
 
 pub use door::Door;
+#[allow(unused_imports)]
 pub use odd::Call;
 
 use odd::Odd;
