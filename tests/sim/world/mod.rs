@@ -160,19 +160,28 @@ impl World {
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
         tokio::time::sleep(SETTLES + script.lasts()).await;
-        if script.has(|fault| matches!(fault, Fault::Restore { .. })) {
+        // What came late, or lost its owner, is found by the sweep.
+        let late = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Restore { .. } | Fault::Pause { .. } | Fault::Rival { .. }
+            )
+        };
+        if script.has(late) {
             let owned = |world: &World| {
                 let sessions = world.server.objects(SESSIONS);
-                let owner = |uid: &String| {
+                let owner = |uid: &str| {
                     let mut all = sessions.iter();
-                    all.any(|session| session["metadata"]["uid"] == **uid)
+                    all.find(|session| session["metadata"]["uid"] == *uid)
                 };
-                world
-                    .engine
-                    .containers()
-                    .iter()
-                    .all(|(_, uid, _)| owner(uid))
-                    && world.engine.volumes().iter().all(|(_, uid)| owner(uid))
+                // A stranger's are nobody's business.
+                let containers = world.engine.containers();
+                let mut containers = containers.iter().filter(|(_, uid, _)| !uid.is_empty());
+                let volumes = world.engine.volumes();
+                let mut volumes = volumes.iter().filter(|(_, uid)| !uid.is_empty());
+                containers.all(|(_, uid, _)| {
+                    owner(uid).is_some_and(|session| !session["status"]["finishTime"].is_string())
+                }) && volumes.all(|(_, uid)| owner(uid).is_some())
             };
             self.until(SWEPT, owned).await;
         }
