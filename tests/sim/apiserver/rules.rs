@@ -14,11 +14,14 @@ pub struct Rules {
     compiled: CompiledSchema,
 }
 
+/// Digests of the object and of the one before it, and the place of the rule.
+type Asked = (u64, Option<u64>, usize);
+
 thread_local! {
     /// One a thread: it may not be shared, and runs go on side by side.
     static VALIDATOR: Validator = Validator::new();
     /// What rules said of objects, by their prints and those of the objects before.
-    static RULED: RefCell<HashMap<(u64, Option<u64>, usize), Vec<Cause>>> = RefCell::default();
+    static RULED: RefCell<HashMap<Asked, Vec<Cause>>> = RefCell::default();
 }
 
 const MOST_RULED: usize = 100_000;

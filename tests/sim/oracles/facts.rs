@@ -36,10 +36,10 @@ pub fn judge(story: &Story<'_>, wrong: &mut Vec<String>) {
         };
         for path in ["/attempt", "/lastExit/attempt", "/stop/attempt"] {
             let (old, new) = (number(before, path), number(after, path));
-            if let (Some(old), Some(new)) = (old, new) {
-                if new < old || (new > old + 1 && !made.contains(&new)) {
-                    say(format!("{path} from {old} to {new}"));
-                }
+            if let (Some(old), Some(new)) = (old, new)
+                && (new < old || (new > old + 1 && !made.contains(&new)))
+            {
+                say(format!("{path} from {old} to {new}"));
             }
         }
         let (old, new) = (number(before, "/attempt"), number(after, "/attempt"));

@@ -67,33 +67,31 @@ impl Stops for Panics {
 
 impl Host {
     /// Runs a controller, and another one after each of its deaths.
-    pub fn supervise(self, name: &'static str) -> impl Future<Output = ()> + Send + use<> {
-        async move {
-            let mut kills = self.striking.kills();
-            for life in 1.. {
-                let process = Process::new(format!("{name}{life}"));
-                let stop = CancellationToken::new();
-                let entry = (process.name().to_owned(), stop.clone());
-                self.running().push(entry);
-                let mut running = tokio::spawn(self.setup(&process).parts().run(stop.clone()));
-                let how = tokio::select! {
-                    () = self.over.cancelled() => "ended",
-                    () = process.died() => "died",
-                    _ = kills.changed() => "died",
-                    _ = &mut running => "ended",
-                };
-                process.kill();
-                // What is left of it does nothing any more; it is told to end so that it costs nothing.
-                stop.cancel();
-                running.abort();
-                self.running().retain(|(name, _)| name != process.name());
-                if self.over.is_cancelled() {
-                    return;
-                }
-                let what = What::Note(format!("{} {how}", process.name()));
-                self.history.add(self.clock.elapsed(), "world", what);
-                tokio::time::sleep(RESTART).await;
+    pub async fn supervise(self, name: &'static str) {
+        let mut kills = self.striking.kills();
+        for life in 1.. {
+            let process = Process::new(format!("{name}{life}"));
+            let stop = CancellationToken::new();
+            let entry = (process.name().to_owned(), stop.clone());
+            self.running().push(entry);
+            let mut running = tokio::spawn(self.setup(&process).parts().run(stop.clone()));
+            let how = tokio::select! {
+                () = self.over.cancelled() => "ended",
+                () = process.died() => "died",
+                _ = kills.changed() => "died",
+                _ = &mut running => "ended",
+            };
+            process.kill();
+            // What is left of it does nothing any more; it is told to end so that it costs nothing.
+            stop.cancel();
+            running.abort();
+            self.running().retain(|(name, _)| name != process.name());
+            if self.over.is_cancelled() {
+                return;
             }
+            let what = What::Note(format!("{} {how}", process.name()));
+            self.history.add(self.clock.elapsed(), "world", what);
+            tokio::time::sleep(RESTART).await;
         }
     }
 
