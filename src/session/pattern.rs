@@ -139,7 +139,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases(128))]
+        #![proptest_config(cases(256))]
 
         #[test]
         fn whatever_the_pattern_it_is_compiled_or_refused_in_one_short_line(
