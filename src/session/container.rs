@@ -206,7 +206,9 @@ pub fn spec(
         grace_seconds: o
             .session
             .grace_seconds
-            .unwrap_or(contract.terms.termination_grace_period_seconds),
+            .unwrap_or(contract.terms.termination_grace_period_seconds)
+            // Less than nothing is for ever, on an engine.
+            .max(0),
     }
 }
 

@@ -211,6 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{cases, text};
 
     fn out(text: &str) -> LogOutput {
         LogOutput::StdOut {
@@ -293,11 +294,53 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn whatever_the_log_holds_what_is_shown_is_safe(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
             let shown = safe(&bytes);
             prop_assert!(shown.len() <= 1024);
             prop_assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+        }
+
+        #[test]
+        fn whatever_text_a_game_writes_what_is_shown_is_safe_and_shown_again_the_same(
+            pieces in proptest::collection::vec(text(), 0..8),
+        ) {
+            let shown = safe(pieces.concat().as_bytes());
+            prop_assert!(shown.len() <= 1024 && shown.lines().count() <= 10);
+            prop_assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+            prop_assert_eq!(safe(shown.as_bytes()), shown);
+        }
+
+        #[test]
+        fn whatever_chunks_a_log_comes_in_a_pattern_is_found_where_it_is_in_the_whole(
+            pieces in proptest::collection::vec(("[abc\n]{0,40}", any::<bool>()), 0..40),
+            pattern in "(\\^|\\(\\?m:\\^\\))?[abc.]{1,4}",
+        ) {
+            let compiled = crate::session::pattern::searched(&pattern).expect("a pattern");
+            let mut search = Search::new(compiled.clone());
+            let mut texts = [Vec::new(), Vec::new()];
+            for (piece, is_error) in &pieces {
+                texts[usize::from(*is_error)].extend_from_slice(piece.as_bytes());
+                let found = search.feed(&if *is_error { err(piece) } else { out(piece) });
+                // All of it is shorter than the window.
+                prop_assert_eq!(found, compiled.is_match(&texts[usize::from(*is_error)]), "{}", pattern);
+                if found {
+                    break;
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_is_fed_a_search_keeps_no_more_than_its_window(
+            chunks in proptest::collection::vec(0..3 * WINDOW, 1..12),
+        ) {
+            let mut search = search("never");
+            for length in chunks {
+                search.feed(&out(&"x".repeat(length)));
+                prop_assert!(search.out.bytes.len() <= WINDOW);
+            }
         }
     }
 
