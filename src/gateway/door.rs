@@ -29,8 +29,15 @@ pub fn check(headers: &HeaderMap, origins: &Origins) -> Result<(), Problem> {
     if let Some(host) = &host
         && !is_loopback(name(host))
     {
-        let words = format!("Host \"{}\" is not this machine: use localhost or 127.0.0.1", shown(host));
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong host", Some(words)));
+        let words = format!(
+            "Host \"{}\" is not this machine: use localhost or 127.0.0.1",
+            shown(host)
+        );
+        return Err(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "wrong host",
+            Some(words),
+        ));
     }
     let Some(origin) = text(headers.get(header::ORIGIN)) else {
         return Ok(());
@@ -46,7 +53,11 @@ pub fn check(headers: &HeaderMap, origins: &Origins) -> Result<(), Problem> {
         "a page of {} may not use this service; --cors-origins names those that may",
         shown(&origin)
     );
-    Err(Problem::new(StatusCode::FORBIDDEN, "origin not allowed", Some(words)))
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "origin not allowed",
+        Some(words),
+    ))
 }
 
 /// The host without its port.
@@ -58,7 +69,9 @@ fn name(host: &str) -> &str {
 }
 
 fn is_loopback(name: &str) -> bool {
-    let ip = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let ip = name
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|ip| ip.is_loopback());
     ip || name.eq_ignore_ascii_case("localhost")
 }
 
@@ -81,7 +94,14 @@ mod tests {
 
     #[test]
     fn every_name_of_this_machine_is_let_in() {
-        for host in ["localhost", "LOCALHOST:3002", "127.0.0.1:3002", "127.8.8.8", "[::1]:3002", "[::1]"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:3002",
+            "127.0.0.1:3002",
+            "127.8.8.8",
+            "[::1]:3002",
+            "[::1]",
+        ] {
             assert_eq!(asked(&[("host", host)]), Ok(()), "{host}");
         }
         assert_eq!(asked(&[]), Ok(()));
@@ -89,7 +109,15 @@ mod tests {
 
     #[test]
     fn a_name_that_was_bound_to_loopback_by_somebody_else_is_refused() {
-        for host in ["evil.example", "evil.example:3002", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]", "0.0.0.0"] {
+        for host in [
+            "evil.example",
+            "evil.example:3002",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "[::2]",
+            "0.0.0.0",
+        ] {
             assert_eq!(asked(&[("host", host)]), Err(421), "{host}");
         }
     }
@@ -99,7 +127,13 @@ mod tests {
         let from = |origin: &str| asked(&[("host", "localhost:3002"), ("origin", origin)]);
         assert_eq!(from("http://localhost:3002"), Ok(()));
         assert_eq!(from("http://localhost:3001"), Ok(()));
-        for origin in ["http://localhost:9999", "https://localhost:3002", "http://evil.example", "null", "http://127.0.0.1:3002"] {
+        for origin in [
+            "http://localhost:9999",
+            "https://localhost:3002",
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1:3002",
+        ] {
             assert_eq!(from(origin), Err(403), "{origin}");
         }
     }

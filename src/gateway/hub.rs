@@ -18,6 +18,8 @@ pub struct Change {
     /// Grows with each change.
     pub number: u64,
     pub kind: Kind,
+    /// Whose session it is.
+    pub user: Arc<str>,
     /// JSON: the session, or `{"id": …}` of one that is gone.
     pub text: Arc<str>,
 }
@@ -73,13 +75,18 @@ impl Hub {
     }
 
     /// Tells everybody of a session.
-    pub fn tell(&self, id: &str, kind: Kind, text: Arc<str>) {
+    pub fn tell(&self, id: &str, user: &str, kind: Kind, text: Arc<str>) {
         let mut state = self.lock();
         state.number += 1;
-        let number = state.number;
+        let (number, user) = (state.number, Arc::<str>::from(user));
         for backlog in state.listeners.iter().filter_map(Weak::upgrade) {
-            let text = text.clone();
-            backlog.add(id, Change { number, kind, text });
+            let change = Change {
+                number,
+                kind,
+                user: user.clone(),
+                text: text.clone(),
+            };
+            backlog.add(id, change);
         }
     }
 
@@ -91,7 +98,11 @@ impl Hub {
     /// How many listen.
     pub fn listeners(&self) -> usize {
         let state = self.lock();
-        state.listeners.iter().filter(|one| one.strong_count() > 0).count()
+        state
+            .listeners
+            .iter()
+            .filter(|one| one.strong_count() > 0)
+            .count()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,7 +166,7 @@ mod tests {
     use super::*;
 
     fn tell(hub: &Hub, id: &str, text: &str) {
-        hub.tell(id, Kind::Session, text.into());
+        hub.tell(id, "ann", Kind::Session, text.into());
     }
 
     fn texts(told: Option<Told>) -> Vec<String> {
@@ -184,7 +195,7 @@ mod tests {
         for (id, text) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("a", "a3")] {
             tell(&hub, id, text);
         }
-        hub.tell("b", Kind::Gone, "b gone".into());
+        hub.tell("b", "ann", Kind::Gone, "b gone".into());
         assert_eq!(texts(slow.take()), ["a3", "b gone"]);
         assert_eq!(hub.number(), 5);
     }

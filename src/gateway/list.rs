@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::old::{Status, created};
 use super::problem::Problem;
@@ -12,13 +13,18 @@ use crate::api::GameSession;
 const LARGEST_PAGE: usize = 1_000;
 
 /// The query of `GET /sessions`, as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Query {
+    /// Only this user's.
     pub user: Option<String>,
+    /// Only of the Game of this name.
     pub game: Option<String>,
     /// starting, running, stopping, stopped or error; several, separated by commas.
     pub status: Option<String>,
+    /// At most so many, 1 to 1000. Default: all.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     pub limit: Option<String>,
     /// What `X-Continue` of the page before said.
     #[serde(rename = "continue")]
@@ -74,7 +80,9 @@ impl Query {
     /// # Errors
     /// 400 with the parameter, its value and the rule.
     pub fn read(self) -> Result<Wanted, Problem> {
-        let status = self.status.map(|words| words.split(',').map(status).collect());
+        let status = self
+            .status
+            .map(|words| words.split(',').map(status).collect());
         let limit = self.limit.map(|text| match text.parse() {
             Ok(limit @ 1..=LARGEST_PAGE) => Ok(limit),
             Ok(_) | Err(_) => Err(Problem::bad_request(format!(
@@ -96,7 +104,9 @@ impl Query {
 }
 
 fn status(word: &str) -> Result<Status, Problem> {
-    let known = Status::ALL.into_iter().find(|status| status.as_str() == word.trim());
+    let known = Status::ALL
+        .into_iter()
+        .find(|status| status.as_str() == word.trim());
     known.ok_or_else(|| {
         let words = Status::ALL.map(Status::as_str).join(", ");
         Problem::bad_request(format!("status: \"{}\" is not one of {words}", word.trim()))
@@ -105,7 +115,8 @@ fn status(word: &str) -> Result<Status, Problem> {
 
 impl Wanted {
     fn fits(&self, session: &GameSession) -> bool {
-        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
+        let is =
+            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|w| w == value);
         is(&self.user, &session.spec.user)
             && is(&self.game, &session.spec.game_ref.name)
             && self
@@ -126,7 +137,10 @@ impl Wanted {
         let limit = self.limit.unwrap_or(usize::MAX);
         let more = placed.len() > limit;
         placed.truncate(limit);
-        let next = placed.last().filter(|_| more).map(|(place, _)| place.text());
+        let next = placed
+            .last()
+            .filter(|_| more)
+            .map(|(place, _)| place.text());
         Page {
             sessions: placed.into_iter().map(|(_, session)| session).collect(),
             next,
@@ -168,7 +182,10 @@ mod tests {
     }
 
     fn names(page: &Page<Arc<GameSession>>) -> Vec<String> {
-        page.sessions.iter().map(|session| session.name_any()).collect()
+        page.sessions
+            .iter()
+            .map(|session| session.name_any())
+            .collect()
     }
 
     fn some() -> Vec<Arc<GameSession>> {
@@ -233,6 +250,9 @@ mod tests {
             after: Some("x".to_owned()),
             ..Query::default()
         };
-        assert_eq!(refused(after), "continue: \"x\" is none that this service gave");
+        assert_eq!(
+            refused(after),
+            "continue: \"x\" is none that this service gave"
+        );
     }
 }

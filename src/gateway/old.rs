@@ -7,12 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::request::Kept;
 use crate::api::{DesiredState, Endpoint, GameSession, GameSessionStatus, keys};
 
 /// The five words that the old runner's clients know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Starting,
@@ -64,14 +65,18 @@ impl Status {
 }
 
 /// A session as `GET /sessions/:id` gives it. An old client reads the first members and ignores the rest.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
+    /// Name of the resource: a UUID where this service made it.
     pub id: String,
     pub game_id: String,
     pub user_id: String,
+    /// As it was sent.
+    #[schema(value_type = Object)]
     pub game_config: Value,
     pub status: Status,
+    /// ISO 8601, as all times here.
     pub created: String,
     /// First Ready of this run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +91,7 @@ pub struct Session {
     pub error: Option<String>,
     /// Name of the Game.
     pub game: String,
+    /// status.phase of the resource.
     pub phase: String,
     /// Reason of the condition Ready.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,11 +100,14 @@ pub struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     pub ready: bool,
+    /// Running or Stopped.
+    #[schema(value_type = String)]
     pub desired_state: DesiredState,
     /// `host:port` to play at, once it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Reached>>)]
     pub endpoints: Option<Vec<Endpoint>>,
     pub restarts: i32,
     /// Members of gameConfig that the Game has no parameter for.
@@ -106,8 +115,20 @@ pub struct Session {
     pub warnings: Vec<String>,
 }
 
+/// Where one port is reached.
+#[derive(ToSchema)]
+#[schema(as = Endpoint)]
+pub struct Reached {
+    /// Name of the port, as the Game declares it.
+    pub name: String,
+    /// TCP or UDP.
+    pub protocol: String,
+    pub host: String,
+    pub port: i32,
+}
+
 /// A container as the old runner listed it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Container {
     pub id: String,
     pub name: String,
@@ -117,10 +138,11 @@ pub struct Container {
     /// Milliseconds since 1970.
     pub created: i64,
     pub ports: Vec<Port>,
+    #[schema(value_type = BTreeMap<String, String>)]
     pub labels: BTreeMap<&'static str, String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Port {
     pub name: String,
     pub host: String,
@@ -186,7 +208,10 @@ impl Container {
             Status::Stopping => ("running", "Stopping"),
             Status::Stopped | Status::Error => ("exited", "Exited"),
         };
-        let since = container.start_time.as_ref().or(status.attempt_time.as_ref());
+        let since = container
+            .start_time
+            .as_ref()
+            .or(status.attempt_time.as_ref());
         let at = since.map_or_else(|| created(session), |time| time.0);
         let kept = Kept::of(session);
         let labels = [
@@ -222,7 +247,10 @@ pub fn created(session: &GameSession) -> Timestamp {
 }
 
 fn stopped(status: &GameSessionStatus) -> Option<Timestamp> {
-    let exit = status.last_exit.as_ref().and_then(|exit| exit.finish_time.as_ref());
+    let exit = status
+        .last_exit
+        .as_ref()
+        .and_then(|exit| exit.finish_time.as_ref());
     let stop = status.stop.as_ref().and_then(|stop| stop.time.as_ref());
     let ended = status.finish_time.as_ref().or(exit).or(stop);
     ended.map(|time| time.0)

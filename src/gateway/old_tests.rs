@@ -103,7 +103,10 @@ fn a_failed_session_says_when_and_why() {
             "message": "the game needed more than its 64Mi of memory", "lastTransitionTime": "2026-11-26T20:05:00Z"}],
     }));
     assert_eq!(shown["status"], "error");
-    assert_eq!(shown["error"], "the game needed more than its 64Mi of memory");
+    assert_eq!(
+        shown["error"],
+        "the game needed more than its 64Mi of memory"
+    );
     assert_eq!(shown["reason"], "OOMKilled");
     assert_eq!(shown["stopped"], "2026-11-26T20:05:00.000Z");
 }

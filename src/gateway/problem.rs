@@ -3,8 +3,12 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use kube::core::Status;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::old::text;
 
 /// One failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,18 +22,23 @@ pub struct Problem {
     pub retry_after: Option<u32>,
 }
 
-/// The JSON shape.
-#[derive(Serialize)]
-struct Body<'a> {
+/// What went wrong: problem details (RFC 9457), with the old runner's `error` and `message` beside them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Body {
     #[serde(rename = "type")]
     kind: &'static str,
-    title: &'a str,
+    title: String,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    error: &'a str,
+    detail: Option<String>,
+    /// The old runner's word for it.
+    error: String,
+    /// The same as `detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
+    message: Option<String>,
+    /// When, ISO 8601.
+    timestamp: String,
 }
 
 impl Problem {
@@ -52,6 +61,28 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, error, Some(detail))
     }
 
+    /// 401: who calls is not known.
+    pub fn unauthorized(detail: &str) -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            Some(detail.to_owned()),
+        )
+    }
+
+    /// 403: who calls may not.
+    pub fn forbidden(detail: String) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", Some(detail))
+    }
+
+    /// 429: worth another try after this wait.
+    pub fn too_many(error: &str, detail: String, wait: std::time::Duration) -> Problem {
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, error, Some(detail));
+        let seconds = wait.as_secs_f64().ceil().clamp(1.0, 3600.0);
+        problem.retry_after = Some(seconds as u32);
+        problem
+    }
+
     /// 503: something that we need is away; worth another try.
     pub fn unavailable(error: &str, detail: String) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, Some(detail));
@@ -63,7 +94,9 @@ impl Problem {
     pub fn of_api(error: &str, answer: &kube::Error) -> Problem {
         match answer {
             kube::Error::Api(status) => Problem::of_status(error, status),
-            other => Problem::unavailable(error, format!("the API server does not answer: {other}")),
+            other => {
+                Problem::unavailable(error, format!("the API server does not answer: {other}"))
+            }
         }
     }
 
@@ -77,7 +110,10 @@ impl Problem {
         };
         let mut problem = Problem::new(status, error, Some(said.message.clone()));
         if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
-            let asked = said.details.as_ref().map(|details| details.retry_after_seconds);
+            let asked = said
+                .details
+                .as_ref()
+                .map(|details| details.retry_after_seconds);
             problem.retry_after = Some(asked.filter(|seconds| *seconds > 0).unwrap_or(1));
         }
         problem
@@ -88,11 +124,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Json(Body {
             kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            error: &self.error,
-            message: self.detail.as_deref(),
+            detail: self.detail.clone(),
+            error: self.error,
+            message: self.detail,
+            timestamp: text(Timestamp::now()),
         });
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
@@ -100,6 +137,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -120,7 +160,10 @@ mod tests {
     #[test]
     fn what_the_api_server_refuses_keeps_its_code_and_its_words() {
         for code in [400, 401, 403, 404, 409, 422] {
-            let problem = Problem::of_api("Failed to create session", &api(code, "gameRef is immutable"));
+            let problem = Problem::of_api(
+                "Failed to create session",
+                &api(code, "gameRef is immutable"),
+            );
             assert_eq!(problem.status.as_u16(), code);
             assert_eq!(problem.detail.as_deref(), Some("gameRef is immutable"));
             assert_eq!(problem.retry_after, None, "{code}");
@@ -138,12 +181,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_has_the_members_of_rfc_9457_and_the_old_ones() {
-        let problem = Problem::unavailable("Failed to list sessions", "the API server is away".to_owned());
+        let problem = Problem::unavailable(
+            "Failed to list sessions",
+            "the API server is away".to_owned(),
+        );
         let response = problem.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
-        let bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        let bytes = axum::body::to_bytes(response.into_body(), 4096)
+            .await
+            .unwrap();
+        let mut body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let stamp = body.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(
+            stamp.as_str().unwrap().parse::<Timestamp>().is_ok(),
+            "{stamp}"
+        );
         assert_eq!(
             body,
             serde_json::json!({

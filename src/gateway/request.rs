@@ -6,10 +6,12 @@
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use crate::api::{FINALIZER, Game, GameRef, GameSession, GameSessionSpec, Parameter};
-use crate::session::names::hint;
+use crate::session::contract::hint;
+use crate::session::quoted::quoted;
 
 /// Annotation that keeps a client's request.
 pub const REQUEST: &str = "dillinger.dev/rest-request";
@@ -24,7 +26,8 @@ const LARGEST_CONFIG: usize = 16 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     pub game_id: String,
-    pub user_id: String,
+    /// None: the request does not say.
+    pub user_id: Option<String>,
     pub game_config: Map<String, Value>,
 }
 
@@ -37,7 +40,9 @@ impl Asked {
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
         let Value::Object(mut members) = body else {
-            return Err(Problem::bad_request("the body is no JSON object".to_owned()));
+            return Err(Problem::bad_request(
+                "the body is no JSON object".to_owned(),
+            ));
         };
         let game_id = match members.remove("gameId") {
             Some(Value::String(text)) if !text.is_empty() => text,
@@ -47,9 +52,9 @@ impl Asked {
             Some(other) => return Err(wrong("gameId", &other, "a text")),
         };
         let user_id = match members.remove("userId") {
-            None | Some(Value::Null) => SOMEBODY.to_owned(),
-            Some(Value::String(text)) if text.is_empty() => SOMEBODY.to_owned(),
-            Some(Value::String(text)) => text,
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.is_empty() => None,
+            Some(Value::String(text)) => Some(text),
             Some(other) => return Err(wrong("userId", &other, "a text")),
         };
         let game_config = match members.remove("gameConfig") {
@@ -78,11 +83,26 @@ impl Asked {
         }
     }
 
-    /// The session to create, under this name.
+    /// Who plays: whom the request names, else who sent it. `only`: nobody but the sender.
+    ///
+    /// # Errors
+    /// 403 where the request names somebody else and may not.
+    pub fn user(&self, sender: Option<&str>, only: bool) -> Result<String, Problem> {
+        let own = sender.unwrap_or(SOMEBODY);
+        match self.user_id.as_deref() {
+            Some(named) if only && named != own => Err(Problem::forbidden(format!(
+                "userId: {} is not \"{own}\", and this service lets callers play in their own name only",
+                quoted(named)
+            ))),
+            named => Ok(named.unwrap_or(own).to_owned()),
+        }
+    }
+
+    /// The session to create, under this name, for this user.
     ///
     /// # Errors
     /// 404 with the nearest names where there is no such Game.
-    pub fn session(&self, name: &str, games: &[&Game]) -> Result<GameSession, Problem> {
+    pub fn session(&self, name: &str, user: &str, games: &[&Game]) -> Result<GameSession, Problem> {
         let wanted = self.game(games);
         let Some(game) = games.iter().find(|game| game.name_any() == wanted) else {
             let names: Vec<String> = games.iter().map(|game| game.name_any()).collect();
@@ -100,10 +120,15 @@ impl Asked {
         for (member, value) in &self.game_config {
             let name = upper_snake(member);
             match plain(value) {
-                _ if member == "type" || parameters.iter().any(|one: &Parameter| one.name == name) => {}
+                _ if member == "type"
+                    || parameters.iter().any(|one: &Parameter| one.name == name) => {}
                 Some(value) if declared(&name) => parameters.push(Parameter { name, value }),
                 None if declared(&name) => {
-                    return Err(wrong(&format!("gameConfig.{member}"), value, "a text, a number, true or false"));
+                    return Err(wrong(
+                        &format!("gameConfig.{member}"),
+                        value,
+                        "a text, a number, true or false",
+                    ));
                 }
                 Some(_) | None => warnings.push(format!(
                     "gameConfig.{member} is ignored: the game {wanted} has no parameter {name}"
@@ -115,9 +140,11 @@ impl Asked {
             game_config: Value::Object(self.game_config.clone()),
             warnings,
         };
-        let mut session = GameSession::new(name, spec(wanted, &self.user_id, parameters));
+        let mut session = GameSession::new(name, spec(wanted, user, parameters));
         let annotation = serde_json::to_string(&kept).expect("texts and JSON become JSON");
-        session.annotations_mut().insert(REQUEST.to_owned(), annotation);
+        session
+            .annotations_mut()
+            .insert(REQUEST.to_owned(), annotation);
         // Of ours from the start, which saves the controller a write.
         session.finalizers_mut().push(FINALIZER.to_owned());
         Ok(session)
@@ -169,6 +196,21 @@ impl Kept {
     }
 }
 
+/// The body of `POST /sessions`, for the description.
+#[derive(ToSchema)]
+#[schema(as = CreateSession, rename_all = "camelCase")]
+pub struct CreateSession {
+    /// Free text; the Game of this name where gameConfig.type says none. The game sees it as GAME_ID where it declares
+    /// that parameter.
+    pub game_id: String,
+    /// Who plays. Default: who sent the request; without authentication dev-user.
+    pub user_id: Option<String>,
+    /// `type` names the Game; other members become parameters that the Game declares (maxPlayers: MAX_PLAYERS). What it
+    /// does not declare is kept, ignored and named in `warnings`. Default: {"type": "example"}.
+    #[schema(value_type = Option<Object>)]
+    pub game_config: Option<Value>,
+}
+
 /// The name of the session that a client's Idempotency-Key stands for: the same for the same key of the same user.
 pub fn spoken_for(namespace: &str, user: &str, key: &str) -> String {
     // Lengths keep two triples from running into one text.
@@ -178,8 +220,9 @@ pub fn spoken_for(namespace: &str, user: &str, key: &str) -> String {
 
 fn no_game(wanted: &str, names: &[String]) -> Problem {
     let near = hint(wanted, names.iter().map(String::as_str));
-    let words = near.unwrap_or_else(|| "there is none yet".to_owned());
-    Problem::not_found("Game not found", format!("there is no game \"{wanted}\": {words}"))
+    let words = near.unwrap_or_else(|| "it is empty".to_owned());
+    let words = format!("the catalog has no game {}: {words}", quoted(wanted));
+    Problem::not_found("Game not found", words)
 }
 
 fn wrong(member: &str, value: &Value, rule: &str) -> Problem {
@@ -211,7 +254,11 @@ fn upper_snake(member: &str) -> String {
         if begins {
             name.push('_');
         }
-        name.push(if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+        name.push(if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        });
         before = Some(c);
     }
     name

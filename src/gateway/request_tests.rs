@@ -3,7 +3,10 @@ use serde_json::json;
 use super::*;
 
 fn game(name: &str, parameters: &[&str]) -> Game {
-    let parameters: Vec<Value> = parameters.iter().map(|name| json!({"name": name})).collect();
+    let parameters: Vec<Value> = parameters
+        .iter()
+        .map(|name| json!({"name": name}))
+        .collect();
     let game = json!({
         "apiVersion": "dillinger.dev/v1alpha1", "kind": "Game", "metadata": {"name": name},
         "spec": {"image": "example/game:1", "parameters": parameters},
@@ -22,7 +25,9 @@ fn refused(body: &str) -> String {
 }
 
 fn made(body: Value, games: &[&Game]) -> GameSession {
-    asked(body).session("id", games).unwrap()
+    asked(body.clone())
+        .session("id", &asked(body).user(None, false).unwrap(), games)
+        .unwrap()
 }
 
 #[test]
@@ -37,7 +42,10 @@ fn what_cannot_be_read_names_the_member_the_value_and_the_rule() {
     assert_eq!(refused("[]"), "the body is no JSON object");
     assert!(refused("{").starts_with("the body is no JSON: "));
     assert_eq!(refused(r#"{"gameId":7}"#), "gameId: 7 is not a text");
-    assert_eq!(refused(r#"{"gameId":"a","userId":[]}"#), "userId: [] is not a text");
+    assert_eq!(
+        refused(r#"{"gameId":"a","userId":[]}"#),
+        "userId: [] is not a text"
+    );
     assert_eq!(
         refused(r#"{"gameId":"a","gameConfig":"x"}"#),
         "gameConfig: \"x\" is not an object"
@@ -54,25 +62,43 @@ fn the_type_names_the_game_else_the_game_id_does_else_it_is_the_example() {
     let (example, chess, retro) = (game("example", &[]), game("chess", &[]), game("retro", &[]));
     let all = [&example, &chess, &retro];
     let chosen = |body| made(body, &all).spec.game_ref.name;
-    assert_eq!(chosen(json!({"gameId": "chess", "gameConfig": {"type": "retro"}})), "retro");
-    assert_eq!(chosen(json!({"gameId": "chess", "gameConfig": {}})), "chess");
-    assert_eq!(chosen(json!({"gameId": "chess"})), "example", "the old default is a type");
-    assert_eq!(chosen(json!({"gameId": "My Game!", "gameConfig": {}})), "example");
+    assert_eq!(
+        chosen(json!({"gameId": "chess", "gameConfig": {"type": "retro"}})),
+        "retro"
+    );
+    assert_eq!(
+        chosen(json!({"gameId": "chess", "gameConfig": {}})),
+        "chess"
+    );
+    assert_eq!(
+        chosen(json!({"gameId": "chess"})),
+        "example",
+        "the old default is a type"
+    );
+    assert_eq!(
+        chosen(json!({"gameId": "My Game!", "gameConfig": {}})),
+        "example"
+    );
 }
 
 #[test]
 fn a_game_that_is_not_there_is_404_with_the_nearest_names() {
     let chess = game("chess", &[]);
     let body = json!({"gameId": "a", "gameConfig": {"type": "ches"}});
-    let problem = asked(body).session("id", &[&chess]).unwrap_err();
+    let problem = asked(body).session("id", "ann", &[&chess]).unwrap_err();
     assert_eq!(problem.status, 404);
     assert_eq!(problem.error, "Game not found");
     assert_eq!(
         problem.detail.as_deref(),
-        Some("there is no game \"ches\": did you mean \"chess\"?")
+        Some("the catalog has no game \"ches\": did you mean \"chess\"?")
     );
-    let none = asked(json!({"gameId": "a"})).session("id", &[]).unwrap_err();
-    assert_eq!(none.detail.as_deref(), Some("there is no game \"example\": there is none yet"));
+    let none = asked(json!({"gameId": "a"}))
+        .session("id", "ann", &[])
+        .unwrap_err();
+    assert_eq!(
+        none.detail.as_deref(),
+        Some("the catalog has no game \"example\": it is empty")
+    );
 }
 
 #[test]
@@ -111,14 +137,17 @@ fn members_become_declared_parameters_and_the_others_are_named_in_warnings() {
         kept.warnings,
         ["gameConfig.colour is ignored: the game example has no parameter COLOUR"]
     );
-    assert_eq!(session.metadata.finalizers, Some(vec![FINALIZER.to_owned()]));
+    assert_eq!(
+        session.metadata.finalizers,
+        Some(vec![FINALIZER.to_owned()])
+    );
 }
 
 #[test]
 fn a_declared_parameter_takes_a_single_value_only() {
     let game = game("example", &["MAPS"]);
     let body = json!({"gameId": "a", "gameConfig": {"type": "example", "maps": ["dm1"]}});
-    let problem = asked(body).session("id", &[&game]).unwrap_err();
+    let problem = asked(body).session("id", "ann", &[&game]).unwrap_err();
     assert_eq!(
         problem.error,
         "gameConfig.maps: [\"dm1\"] is not a text, a number, true or false"
@@ -129,5 +158,26 @@ fn a_declared_parameter_takes_a_single_value_only() {
 fn a_session_made_by_kubectl_is_described_by_its_game() {
     let session = GameSession::new("friday", spec("chess", "ann", Vec::new()));
     let kept = Kept::of(&session);
-    assert_eq!((kept.game_id.as_str(), &kept.game_config), ("chess", &json!({"type": "chess"})));
+    assert_eq!(
+        (kept.game_id.as_str(), &kept.game_config),
+        ("chess", &json!({"type": "chess"}))
+    );
+}
+
+#[test]
+fn who_plays_is_named_by_the_request_else_it_is_the_sender_else_somebody() {
+    let unnamed = asked(json!({"gameId": "a"}));
+    let named = asked(json!({"gameId": "a", "userId": "bob"}));
+    assert_eq!(unnamed.user(None, false).unwrap(), "dev-user");
+    assert_eq!(unnamed.user(Some("ann"), true).unwrap(), "ann");
+    assert_eq!(named.user(Some("ann"), false).unwrap(), "bob");
+    assert_eq!(named.user(Some("bob"), true).unwrap(), "bob");
+    let refused = named.user(Some("ann"), true).unwrap_err();
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused
+            .detail
+            .unwrap()
+            .starts_with("userId: \"bob\" is not \"ann\"")
+    );
 }

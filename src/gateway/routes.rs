@@ -1,219 +1,222 @@
-//! The calls of the old runner, and ours beside them. Reads are answered from the copy; writes are sent to the API server,
-//! one call each, bounded by the client's own deadline.
+//! The calls that read: the old runner's, and ours beside them. All are answered from the copy.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query as Queried, RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::ResourceExt;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::auth::Caller;
+use super::events::array;
 use super::list::Query;
-use super::old::{Container, Session, Status, text};
-use super::problem::Problem;
-use super::request::{Asked, Kept, spoken_for};
+use super::mirror::Shown;
+use super::old::{Container, Session, text};
+use super::problem::{Body as ProblemBody, Problem};
 use super::state::Gateway;
-use crate::api::{Game, GameSession};
+use crate::api::Game;
+use crate::telemetry::health::Part;
 
 const CONTINUE: HeaderName = HeaderName::from_static("x-continue");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// `GET /health`
-pub async fn health(State(gateway): State<Gateway>) -> Response {
-    let (ready, parts) = gateway.health.report();
-    let mut body = json!({
-        "status": if ready { "healthy" } else { "unhealthy" },
-        "service": "dillinger-runner",
-        "timestamp": text(Timestamp::now()),
-        "version": env!("CARGO_PKG_VERSION"),
-        "uptime": gateway.started.elapsed().as_secs_f64(),
-    });
-    if ready {
-        return Json(body).into_response();
-    }
-    let missing: Vec<&str> = parts.lines().filter(|line| line.starts_with("[-]")).collect();
-    body["reason"] = missing.join("; ").into();
-    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// healthy or unhealthy.
+    status: &'static str,
+    service: &'static str,
+    timestamp: String,
+    version: &'static str,
+    /// Seconds since it started.
+    uptime: f64,
+    /// What is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
-/// `GET /sessions`
+/// Whether sessions can be served: the API server answers, and where a controller was named, it and its engine too.
+#[utoipa::path(
+    get, path = "/health", tag = "service", security(()),
+    responses((status = 200, body = Health), (status = 503, body = Health))
+)]
+pub async fn health(State(gateway): State<Gateway>) -> Response {
+    let mut missing = Vec::new();
+    for part in [Part::Sessions, Part::Games] {
+        if gateway.health.is_missing(part) {
+            missing.push(format!("{} cannot be listed", part.as_str()));
+        }
+    }
+    if let Some(backend) = &gateway.backend {
+        missing.extend(backend.missing().await);
+    }
+    let healthy = missing.is_empty();
+    let body = Json(Health {
+        status: if healthy { "healthy" } else { "unhealthy" },
+        service: "dillinger-runner",
+        timestamp: text(Timestamp::now()),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime: gateway.started.elapsed().as_secs_f64(),
+        reason: (!healthy).then(|| missing.join("; ")),
+    });
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, body).into_response()
+}
+
+/// All sessions, the newest first.
+#[utoipa::path(
+    get, path = "/sessions", tag = "sessions", params(Query),
+    responses(
+        (status = 200, body = Vec<Session>, headers(
+            ("X-Continue" = String, description = "What `continue` of the next page is, if there is one"),
+            ("Link" = String, description = "The next page, if there is one"))),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn list(
     State(gateway): State<Gateway>,
-    RawQuery(query): RawQuery,
+    Extension(caller): Extension<Arc<Caller>>,
+    RawQuery(raw): RawQuery,
+    query: Result<Queried<Query>, QueryRejection>,
 ) -> Result<Response, Problem> {
     gateway.filled("Failed to list sessions")?;
-    let query: Query = serde_urlencoded::from_str(query.as_deref().unwrap_or_default())
-        .map_err(|error| Problem::bad_request(format!("query: {error}")))?;
-    let page = query.read()?.page(gateway.mirror.sessions());
-    let shown: Vec<Session> = page.sessions.iter().map(|one| Session::of(one)).collect();
-    let mut response = Json(shown).into_response();
-    if let Some(next) = page.next.and_then(|next| HeaderValue::from_str(&next).ok()) {
-        response.headers_mut().insert(CONTINUE, next);
+    let Queried(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let wanted = query.read()?;
+    let page = wanted.page(seen(&gateway, &caller));
+    let mut response = json(array(page.sessions.iter()));
+    if let Some(next) = page.next {
+        let others = raw.unwrap_or_default();
+        let others = others
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("continue="));
+        let others: String = others.map(|pair| format!("{pair}&")).collect();
+        let link = format!("</sessions?{others}continue={next}>; rel=\"next\"");
+        let headers = response.headers_mut();
+        for (name, value) in [(CONTINUE, next), (header::LINK, link)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
     }
     Ok(response)
 }
 
-/// `GET /sessions/:id`
+/// One session.
+#[utoipa::path(
+    get, path = "/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "Id of the session")),
+    responses(
+        (status = 200, body = Session),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
 pub async fn get(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Arc<Caller>>,
     Path(id): Path<String>,
-) -> Result<Json<Session>, Problem> {
-    Ok(Json(Session::of(&*gateway.session(&id)?)))
+) -> Result<Response, Problem> {
+    let shown = gateway.session(&caller, &id, "Failed to get session")?;
+    Ok(json(shown.text.to_string()))
 }
 
-/// `GET /containers`
-pub async fn containers(State(gateway): State<Gateway>) -> Result<Json<Vec<Container>>, Problem> {
+/// The containers of sessions that have one now.
+#[utoipa::path(
+    get, path = "/containers", tag = "sessions",
+    responses(
+        (status = 200, body = Vec<Container>),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn containers(
+    State(gateway): State<Gateway>,
+    Extension(caller): Extension<Arc<Caller>>,
+) -> Result<Json<Vec<Container>>, Problem> {
     gateway.filled("Failed to list containers")?;
-    let sessions = gateway.mirror.sessions();
-    let mut shown: Vec<Container> = sessions.iter().filter_map(|one| Container::of(one)).collect();
+    let sessions = seen(&gateway, &caller);
+    let mut shown: Vec<Container> = sessions
+        .iter()
+        .filter_map(|one| Container::of(&one.session))
+        .collect();
     shown.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
     Ok(Json(shown))
 }
 
-/// `GET /games`
-pub async fn games(State(gateway): State<Gateway>) -> Result<Json<Vec<Value>>, Problem> {
+/// A game that a session can run.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Game)]
+pub struct Entry {
+    /// What `gameConfig.type` takes.
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    image: String,
+    /// What a session may set, as the Game declares it.
+    #[schema(value_type = Vec<Object>)]
+    parameters: Vec<crate::api::ParameterDeclaration>,
+    /// Names of the ports that players connect to.
+    ports: Vec<String>,
+    /// Whether a session keeps anything over a stop.
+    storage: bool,
+    /// Docker, Pod.
+    #[schema(value_type = Vec<String>)]
+    runtimes: Vec<crate::api::RuntimeKind>,
+}
+
+impl Entry {
+    fn of(game: &Game) -> Entry {
+        let spec = &game.spec;
+        Entry {
+            name: game.name_any(),
+            title: spec.title.clone(),
+            image: spec.image.clone(),
+            parameters: spec.parameters.clone(),
+            ports: spec.ports.iter().map(|port| port.name.clone()).collect(),
+            storage: !spec.storage.is_empty(),
+            runtimes: spec.runtimes.clone(),
+        }
+    }
+}
+
+/// The catalog, by name.
+#[utoipa::path(
+    get, path = "/games", tag = "games",
+    responses(
+        (status = 200, body = Vec<Entry>),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn games(State(gateway): State<Gateway>) -> Result<Json<Vec<Entry>>, Problem> {
     gateway.filled("Failed to list games")?;
     let games = gateway.mirror.games();
-    Ok(Json(games.iter().map(|game| shown_game(game)).collect()))
-}
-
-fn shown_game(game: &Game) -> Value {
-    let spec = &game.spec;
-    json!({
-        "name": game.name_any(), "title": spec.title, "image": spec.image, "parameters": spec.parameters,
-        "ports": spec.ports, "storage": !spec.storage.is_empty(), "runtimes": spec.runtimes,
-    })
-}
-
-/// `POST /sessions`
-pub async fn create(
-    State(gateway): State<Gateway>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    const FAILED: &str = "Failed to create session";
-    let asked = Asked::parse(&body)?;
-    gateway.filled(FAILED)?;
-    let games = gateway.mirror.games();
-    let games: Vec<&Game> = games.iter().map(Arc::as_ref).collect();
-    let name = match header_text(&headers, &IDEMPOTENCY_KEY) {
-        Some(key) => spoken_for(&gateway.namespace, &asked.user_id, key),
-        None => uuid::Uuid::new_v4().to_string(),
-    };
-    let wanted = asked.session(&name, &games)?;
-    let made = match gateway.sessions().create(&PostParams::default(), &wanted).await {
-        Ok(made) => made,
-        Err(kube::Error::Api(status)) if status.code == 409 && headers.contains_key(IDEMPOTENCY_KEY) => {
-            same_again(&gateway, &wanted).await?
-        }
-        Err(error) => return Err(Problem::of_api(FAILED, &error)),
-    };
-    let made = gateway.mirror.wrote(made);
-    let prefers = headers.get_all(PREFER);
-    let later = prefers.iter().any(|one| one.to_str().is_ok_and(|words| words.contains("respond-async")));
-    if later {
-        let place = HeaderValue::from_str(&format!("/sessions/{name}")).expect("a uuid is a header value");
-        let body = Json(Session::of(&made));
-        return Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], body).into_response());
-    }
-    let settled = |session: &GameSession| Status::of(session) != Status::Starting;
-    let waited = tokio::time::timeout(gateway.wait, gateway.mirror.wait_for(&name, settled)).await;
-    let session = match waited {
-        Ok(Some(session)) => session,
-        // Deleted meanwhile: what was made is the answer, as it was.
-        Ok(None) => made,
-        Err(_) => gateway.session(&name)?,
-    };
-    Ok(Json(Session::of(&session)).into_response())
-}
-
-/// The session that the same key made before.
-async fn same_again(gateway: &Gateway, wanted: &GameSession) -> Result<GameSession, Problem> {
-    const FAILED: &str = "Failed to create session";
-    let name = wanted.name_any();
-    let there = gateway.sessions().get(&name).await;
-    let there = there.map_err(|error| Problem::of_api(FAILED, &error))?;
-    if there.spec.game_ref == wanted.spec.game_ref && Kept::of(&there) == Kept::of(wanted) {
-        return Ok(there);
-    }
-    let words = "this Idempotency-Key was used for another request".to_owned();
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, FAILED, Some(words)))
-}
-
-/// `DELETE /sessions/:id`
-pub async fn delete(
-    State(gateway): State<Gateway>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let session = gateway.session(&id)?;
-    let stopped = Json(json!({"message": "Session stopped"}));
-    if session.metadata.deletion_timestamp.is_some() {
-        return Ok(stopped);
-    }
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: session.uid(),
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match gateway.sessions().delete(&id, &params).await {
-        Ok(deleted) => {
-            if let Some(marked) = deleted.left() {
-                gateway.mirror.wrote(marked);
-            }
-            Ok(stopped)
-        }
-        // Somebody else was first.
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(stopped),
-        Err(error) => Err(Problem::of_api("Failed to stop session", &error)),
-    }
-}
-
-/// `POST /sessions/:id/stop`
-pub async fn stop(
-    State(gateway): State<Gateway>,
-    Path(id): Path<String>,
-) -> Result<Json<Session>, Problem> {
-    wish(&gateway, &id, "Stopped", "Failed to stop session").await
-}
-
-/// `POST /sessions/:id/start`
-pub async fn start(
-    State(gateway): State<Gateway>,
-    Path(id): Path<String>,
-) -> Result<Json<Session>, Problem> {
-    wish(&gateway, &id, "Running", "Failed to start session").await
-}
-
-async fn wish(
-    gateway: &Gateway,
-    id: &str,
-    state: &str,
-    failed: &str,
-) -> Result<Json<Session>, Problem> {
-    let session = gateway.session(id)?;
-    // Of this session only: another may have taken the name since.
-    let patch = json!({"metadata": {"uid": session.uid()}, "spec": {"desiredState": state}});
-    let patched = gateway
-        .sessions()
-        .patch(id, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .map_err(|error| Problem::of_api(failed, &error))?;
-    Ok(Json(Session::of(&gateway.mirror.wrote(patched))))
+    Ok(Json(games.iter().map(|game| Entry::of(game)).collect()))
 }
 
 /// Whatever is not served.
 pub async fn nothing() -> Problem {
-    Problem::not_found("not_found", "there is nothing here; /openapi.json says what there is".to_owned())
+    let words = "there is nothing here; /openapi.json says what there is";
+    Problem::not_found("not_found", words.to_owned())
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+fn seen(gateway: &Gateway, caller: &Caller) -> Vec<Shown> {
+    let mut sessions = gateway.mirror.sessions();
+    sessions.retain(|shown| gateway.sees(caller, &shown.session.spec.user));
+    sessions
+}
+
+/// A text that is JSON already.
+pub fn json(text: String) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, Body::from(text)).into_response()
 }

@@ -21,6 +21,9 @@ mod probe;
 mod pulls;
 #[cfg(test)]
 mod strangers;
+mod tail;
+
+pub(crate) use logs::safe as safe_log;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -28,11 +31,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
+use super::{EffectError, Hint, LogRead, Look, Outcome, Owned, Runtime, SessionKey};
 use crate::clock::Clock;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
@@ -218,6 +222,14 @@ impl Runtime for DockerRuntime {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
         Box::pin(self.list_owned())
+    }
+
+    fn log<'a>(
+        &'a self,
+        uid: &'a str,
+        read: LogRead,
+    ) -> BoxFuture<'a, Result<Option<BoxStream<'static, Bytes>>, EffectError>> {
+        Box::pin(async move { Ok(self.log_of(uid, read).await?) })
     }
 
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint> {

@@ -10,6 +10,8 @@ mod ports;
 mod resources;
 mod template;
 
+pub(crate) use parameters::hint;
+
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
