@@ -1,6 +1,9 @@
 //! `GET /sessions/:id/logs`: what the game wrote, as text, line by line and made safe. From the controller for a Docker
 //! Engine, from the API server for a Pod.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -14,8 +17,6 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use kube::{Api, ResourceExt};
 use serde::Deserialize;
-use std::convert::Infallible;
-use std::sync::Arc;
 use utoipa::IntoParams;
 
 use super::auth::Caller;
@@ -175,13 +176,65 @@ fn safe(chunks: Chunks) -> impl Stream<Item = Bytes> + Send {
 
 #[cfg(test)]
 mod tests {
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body as KubeBody;
+    use serde_json::json;
+    use tower::BoxError;
+
+    use super::super::fixtures;
     use super::*;
 
     #[tokio::test]
     async fn a_log_comes_in_whole_lines_to_its_last_word() {
-        let chunks =
-            ["on", "e\ntw", "o\n", "three"].map(|text| Bytes::from_static(text.as_bytes()));
+        let chunks = ["on", "e\ntw", "o\n", "three"].map(|text| Bytes::from_static(text.as_bytes()));
         let lines: Vec<Bytes> = safe(stream::iter(chunks).boxed()).collect().await;
         assert_eq!(lines, ["one\n", "two\n", "three\n"]);
+    }
+
+    /// A gateway whose one session, `friday`, runs on this runtime, and whose API server gives this log.
+    fn gateway(runtime: &str) -> Gateway {
+        let service = tower::service_fn(|request: Request<KubeBody>| async move {
+            let uri = request.uri();
+            let name = container::name("friday", "u-1");
+            assert_eq!(uri.path(), format!("/api/v1/namespaces/games/pods/{name}/log"));
+            let query = uri.query().unwrap_or_default();
+            assert!(query.contains("follow=true") && query.contains("tailLines=7"), "{query}");
+            let body = KubeBody::from(b"\x1b[31mred\x1b[0m\ntoken=abc".to_vec());
+            Ok::<_, BoxError>(Response::new(body))
+        });
+        let client = Client::new(service, "games");
+        let gateway = fixtures::gateway(Client::new(service, "games"));
+        gateway.mirror.saw_session(fixtures::session(json!({
+            "metadata": {"name": "friday", "namespace": "games", "uid": "u-1", "resourceVersion": "1"},
+            "spec": {"gameRef": {"name": "chess"}, "user": "ann"},
+            "status": {"phase": "Running", "runtime": runtime},
+        })));
+        gateway
+    }
+
+    async fn asked(gateway: Gateway) -> Result<Response<Body>, Problem> {
+        let peer = [127, 0, 0, 1].into();
+        let caller = gateway.auth.caller(&http::HeaderMap::new(), peer).await?;
+        let query = LogQuery {
+            tail: Some(7),
+            follow: Some(true),
+        };
+        let id = Path("friday".to_owned());
+        logs(State(gateway), Extension(caller), id, Ok(Query(query))).await
+    }
+
+    #[tokio::test]
+    async fn the_log_of_a_pod_is_the_api_servers_and_made_safe() {
+        let response = asked(gateway("Pod")).await.unwrap();
+        let text = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        assert_eq!(text, "red\ntoken=***\n");
+    }
+
+    #[tokio::test]
+    async fn without_a_controller_there_is_no_log_of_an_engine_and_it_says_which_flags() {
+        let refused = asked(gateway("Docker")).await.unwrap_err();
+        assert_eq!(refused.status, 501);
+        assert!(refused.detail.unwrap().contains("--controller-url"));
     }
 }

@@ -8,6 +8,8 @@ pub mod bearer;
 pub mod doc;
 pub mod door;
 pub mod events;
+#[cfg(test)]
+mod fixtures;
 pub mod hub;
 pub mod limits;
 pub mod line;

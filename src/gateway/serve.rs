@@ -203,7 +203,13 @@ async fn told(request: Request, next: Next) -> Response {
         response.status().as_u16(),
         began.elapsed().as_secs_f64() * 1e3,
     );
-    tracing::info!(%method, path, status, ms, request = plain(id, 64), "answered");
+    let request = plain(id, 64);
+    if path == "/health" {
+        // Asked for every few seconds, by machines.
+        tracing::debug!(%method, path, status, ms, request, "answered");
+    } else {
+        tracing::info!(%method, path, status, ms, request, "answered");
+    }
     response
 }
 
@@ -253,3 +259,7 @@ async fn enter(
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

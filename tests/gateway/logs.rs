@@ -1,13 +1,18 @@
 //! A game's log over REST.
 
 use serde_json::json;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, Lines};
 
-use crate::client::{begin, call};
+use crate::client::{Rest, begin, call};
 use crate::example;
 use crate::harness::{LIMIT, ask, until};
 use crate::old_calls::until_catalog;
 use crate::process::{self, Gateway};
+
+async fn next_line(lines: &mut Lines<Rest>) -> String {
+    let next = tokio::time::timeout(LIMIT, lines.next_line()).await;
+    next.expect("a line in time").expect("a stream").expect("a line")
+}
 
 #[tokio::test]
 async fn what_the_game_wrote_comes_safely_and_goes_on_coming() {
@@ -40,16 +45,14 @@ async fn what_the_game_wrote_comes_safely_and_goes_on_coming() {
     assert_eq!(gateway.get(&format!("{path}?tail=99999")).await.status, 400);
     assert_eq!(gateway.get("/sessions/none/logs").await.status, 404);
 
-    let follow = call(&format!("GET {path}?follow=true&tail=0"));
+    let follow = call(&format!("GET {path}?follow=true&tail=1"));
     let (head, rest) = begin(gateway.port, &follow).await.expect("an answer");
     assert_eq!(head.status, 200);
     let mut lines = rest.lines();
+    // The last line of before shows that the reader is there.
+    assert!(next_line(&mut lines).await.contains("last words"));
     said("log something new").await;
-    let next = tokio::time::timeout(LIMIT, lines.next_line()).await;
-    let next = next
-        .expect("a line in time")
-        .expect("a stream")
-        .expect("a line");
+    let next = next_line(&mut lines).await;
     assert!(next.contains("something new"), "{next}");
 
     let stopped = gateway

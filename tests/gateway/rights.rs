@@ -207,11 +207,6 @@ async fn every_caller_may_do_what_rbac_says_and_nothing_else() {
         assert_eq!(unknown.headers["www-authenticate"], "Bearer");
     }
     println!("authorisation: {cells} of {cells} cells");
-    let name = elsewhere.namespace.clone();
-    elsewhere
-        .world
-        .kubectl(&["delete", "namespace", &name, "--wait=false"])
-        .await;
     let idle = elsewhere.controller().await;
     elsewhere.close(idle).await;
     scene.close(controller).await;
