@@ -322,5 +322,4 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 }
 
 #[cfg(test)]
-#[path = "auth_tests.rs"]
 mod tests;

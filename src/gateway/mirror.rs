@@ -201,7 +201,7 @@ mod tests {
     use futures::FutureExt;
     use serde_json::{Value, json};
 
-    use super::super::hub::Told;
+    use super::super::hub::{Backlog, Told};
     use super::*;
     use crate::controller::named::Named;
 
@@ -222,8 +222,7 @@ mod tests {
         mirror.session(name)?.session.status.as_ref()?.phase.clone()
     }
 
-    fn told(mirror: &Mirror, backlog: &super::super::hub::Backlog) -> usize {
-        let _ = mirror;
+    fn told(backlog: &Backlog) -> usize {
         match backlog.take() {
             Some(Told::Changes(changes)) => changes.len(),
             Some(Told::Anew) | None => 0,
@@ -250,13 +249,13 @@ mod tests {
         let mirror = Mirror::default();
         let backlog = mirror.hub.listen();
         mirror.saw_session(Saw::Found(guarded(value("a", "1", 1, "Pending"))));
-        assert_eq!(told(&mirror, &backlog), 1);
+        assert_eq!(told(&backlog), 1);
         mirror.saw_session(Saw::Applied(guarded(value("a", "1", 2, "Pending"))));
-        assert_eq!(told(&mirror, &backlog), 0, "it looks the same");
+        assert_eq!(told(&backlog), 0, "it looks the same");
         mirror.saw_session(Saw::Applied(guarded(value("a", "1", 3, "Running"))));
         mirror.saw_session(Saw::Deleted(guarded(value("a", "1", 4, "Running"))));
         assert_eq!(
-            told(&mirror, &backlog),
+            told(&backlog),
             1,
             "that it is gone is the last word"
         );

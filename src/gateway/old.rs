@@ -142,6 +142,7 @@ pub struct Container {
     pub labels: BTreeMap<&'static str, String>,
 }
 
+/// A port of a container that players connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Port {
     pub name: String,
@@ -262,5 +263,4 @@ pub fn text(at: Timestamp) -> String {
 }
 
 #[cfg(test)]
-#[path = "old_tests.rs"]
 mod tests;

@@ -265,5 +265,4 @@ fn upper_snake(member: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
 mod tests;

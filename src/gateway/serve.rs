@@ -261,5 +261,4 @@ async fn enter(
 }
 
 #[cfg(test)]
-#[path = "serve_tests.rs"]
 mod tests;

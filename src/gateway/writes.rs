@@ -115,7 +115,9 @@ async fn same_again(
 ) -> Result<GameSession, Problem> {
     let there = gateway.sessions(caller).get(&wanted.name_any()).await;
     let there = there.map_err(|error| Problem::of_api(CREATE, &error))?;
-    if there.spec.game_ref == wanted.spec.game_ref && Kept::of(&there) == Kept::of(wanted) {
+    // The Game may have changed since, and the warnings and parameters with it.
+    let (kept, asked) = (Kept::of(&there), Kept::of(wanted));
+    if (kept.game_id, kept.game_config) == (asked.game_id, asked.game_config) {
         return Ok(there);
     }
     let words = "this Idempotency-Key was used for another request".to_owned();

@@ -42,6 +42,9 @@ pub struct Look<'a> {
     pub probe: bool,
 }
 
+/// A log as it was written, in chunks.
+pub type Log = BoxStream<'static, Bytes>;
+
 /// What of a log is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogRead {
@@ -154,7 +157,7 @@ pub trait Runtime: Send + Sync + 'static {
         &'a self,
         _uid: &'a str,
         _read: LogRead,
-    ) -> BoxFuture<'a, Result<Option<BoxStream<'static, Bytes>>, EffectError>> {
+    ) -> BoxFuture<'a, Result<Option<Log>, EffectError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 

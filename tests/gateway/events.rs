@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::client::call;
 use crate::example;
 use crate::harness::until;
-use crate::listener::Listener;
+use crate::listener::{Event, Listener};
 use crate::old_calls::until_catalog;
 use crate::process;
 
@@ -55,7 +55,7 @@ async fn a_listener_sees_a_session_come_run_and_go() {
 
 #[tokio::test]
 async fn many_listeners_all_see_the_last_state_and_one_that_reads_nothing_holds_up_nobody() {
-    let (scene, controller, gateway) = process::scene("fan-out").await;
+    let (scene, controller, gateway) = process::scene_with("fan-out", &["--rate-limit", "0"]).await;
     scene.game(&example()).await;
     until_catalog(&gateway, 1).await;
     let _asleep = Listener::at(gateway.port, None).await;
@@ -80,7 +80,12 @@ async fn many_listeners_all_see_the_last_state_and_one_that_reads_nothing_holds_
     let last = last.await;
     let mut seen = 0;
     for listener in &mut listeners {
-        listener.until("the last state", |event| event.data == last).await;
+        let is_last = |event: &Event| {
+            event.data["status"] == "running"
+                && event.data["container"]["id"] == last["container"]["id"]
+                && event.data["desiredState"] == "Running"
+        };
+        listener.until("the last state", is_last).await;
         seen += 1;
     }
     assert_eq!(seen, LISTENERS);

@@ -217,11 +217,11 @@ async fn what_the_resource_does_not_allow_is_refused_in_the_api_servers_words() 
 #[tokio::test]
 async fn limits_and_headers_are_kept() {
     let (scene, controller, gateway) = process::scene("limits").await;
-    let health = gateway
-        .ask(&call("GET /health").header("X-Request-Id", "mine-1"))
+    let listed = gateway
+        .ask(&call("GET /sessions").header("X-Request-Id", "mine-1"))
         .await;
-    assert_eq!(health.headers["x-request-id"], "mine-1");
-    assert_eq!(health.headers["x-content-type-options"], "nosniff");
+    assert_eq!(listed.headers["x-request-id"], "mine-1");
+    assert_eq!(listed.headers["x-content-type-options"], "nosniff");
     assert!(gateway.log_text().contains("mine-1"));
     assert_eq!(
         gateway.get("/health").await.headers["x-request-id"].len(),

@@ -23,6 +23,11 @@ pub struct Gateway {
 
 /// A scene with its controller and a gateway that knows it.
 pub async fn scene(name: &str) -> (Scene, Controller, Gateway) {
+    scene_with(name, &[]).await
+}
+
+/// The same, the gateway with these flags too.
+pub async fn scene_with(name: &str, more: &[&str]) -> (Scene, Controller, Gateway) {
     let mut scene = Scene::open(name).await;
     let token = token_file(&scene);
     scene.options = scene
@@ -31,12 +36,9 @@ pub async fn scene(name: &str) -> (Scene, Controller, Gateway) {
         .flag("--gateway-token-file", text(&token));
     let controller = scene.controller().await;
     let url = format!("http://127.0.0.1:{}", controller.admin_port());
-    let flags = [
-        "--controller-url",
-        &url,
-        "--controller-token-file",
-        text(&token),
-    ];
+    let mut flags = vec!["--controller-url", url.as_str()];
+    flags.extend(["--controller-token-file", text(&token)]);
+    flags.extend(more);
     let mut gateway = Gateway::launch(&scene, &scene.world.kubeconfig, &flags);
     gateway.until_healthy().await;
     (scene, controller, gateway)

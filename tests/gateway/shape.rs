@@ -39,7 +39,7 @@ fn compare(answer: &Value, shape: &Value, at: &str, wrong: &mut Vec<String>) {
             }
         }
         Value::String(kind) => {
-            if !is(answer, kind.trim_end_matches('?')) {
+            if !is(answer, kind) {
                 wrong.push(format!("{at} is no {kind}: {answer}"));
             }
         }
@@ -56,7 +56,7 @@ fn is(value: &Value, kind: &str) -> bool {
     if let Some(wanted) = kind.strip_prefix('=') {
         return text == Some(wanted);
     }
-    match kind {
+    match kind.trim_end_matches('?') {
         "string" => text.is_some(),
         "number" => value.is_number(),
         "object" => value.is_object(),

@@ -31,12 +31,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{EffectError, Hint, LogRead, Look, Outcome, Owned, Runtime, SessionKey};
+use super::{EffectError, Hint, Log, LogRead, Look, Outcome, Owned, Runtime, SessionKey};
 use crate::clock::Clock;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
@@ -228,7 +227,7 @@ impl Runtime for DockerRuntime {
         &'a self,
         uid: &'a str,
         read: LogRead,
-    ) -> BoxFuture<'a, Result<Option<BoxStream<'static, Bytes>>, EffectError>> {
+    ) -> BoxFuture<'a, Result<Option<Log>, EffectError>> {
         Box::pin(async move { Ok(self.log_of(uid, read).await?) })
     }
 

@@ -1,14 +1,13 @@
 //! A session's log as its game writes it, for whoever may read it. Ends with the reader.
 
-use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::DockerRuntime;
 use super::client::{CallError, Client};
 use super::logs::reading;
-use crate::runtime::LogRead;
+use crate::runtime::{Log, LogRead};
 
 /// Chunks that wait for a slow reader; then the engine waits.
 const WAITING: usize = 16;
@@ -19,7 +18,7 @@ impl DockerRuntime {
         &self,
         uid: &str,
         read: LogRead,
-    ) -> Result<Option<BoxStream<'static, Bytes>>, CallError> {
+    ) -> Result<Option<Log>, CallError> {
         // The engine lists the newest first.
         let Some(id) = self.ids_of(uid).await?.into_iter().next() else {
             return Ok(None);
@@ -32,7 +31,7 @@ fn follow(
     client: &Client,
     id: String,
     read: LogRead,
-) -> Result<BoxStream<'static, Bytes>, CallError> {
+) -> Result<Log, CallError> {
     let docker = client.docker()?;
     let options = reading(read.follow, &read.tail.to_string());
     let (sender, receiver) = mpsc::channel(WAITING);

@@ -1,3 +1,5 @@
+//! Callers and rights, before an API server that is a function.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::HeaderValue;
@@ -152,7 +154,7 @@ async fn a_doubt_lets_nobody_in_and_is_not_remembered() {
     assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn strangers_cost_the_api_server_no_more_than_the_limit() {
     let (client, asked) = reviewing(honest);
     let mode = Mode::Kubernetes {

@@ -1,3 +1,5 @@
+//! What a request becomes.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The service as a whole, before an API server that says no.
+
 use axum::body::{Body, to_bytes};
 use http::Response as Answer;
 use kube::client::Body as KubeBody;

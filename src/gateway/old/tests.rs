@@ -1,3 +1,5 @@
+//! What clients of the old runner are shown of a resource.
+
 use serde_json::json;
 
 use super::*;
