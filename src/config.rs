@@ -37,6 +37,19 @@ pub enum Command {
     /// Show the engine that holds the containers, or declare a lost one as abandoned.
     #[command(subcommand)]
     Engine(EngineCommand),
+    /// Look at Games before anybody plays them.
+    #[command(subcommand)]
+    Game(GameCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GameCommand {
+    /// Explain what the Games of a manifest will do, what is wrong with them and what is worth a thought. Needs no cluster;
+    /// ends with 1 where something is wrong.
+    Check {
+        /// The manifest; - is standard input.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

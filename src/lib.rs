@@ -2,11 +2,12 @@
 //!
 //! `api` holds the two kinds, `session` decides (pure), `runtime` runs containers, `controller` observes,
 //! plans, writes and reports, `gateway` serves REST, `telemetry` tells what the process does, `config` reads the
-//! flags, `together` makes a process of them.
+//! flags, `together` makes a process of them, `check` explains a Game before anybody plays it.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod controller;

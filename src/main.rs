@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use dillinger_runner::api;
-use dillinger_runner::config::{Cli, Command, EngineCommand};
+use dillinger_runner::config::{Cli, Command, EngineCommand, GameCommand};
 use dillinger_runner::controller::abandon;
 use dillinger_runner::together::{self, Service};
+use dillinger_runner::{api, check};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Engine(command) => engine(command),
+        Command::Game(GameCommand::Check { file }) => check::file(&file),
         Command::Controller(flags) => return serve(Service::controller(flags)),
         Command::Gateway(flags) => return serve(Service::gateway(flags)),
         Command::Run(flags) => return serve(Service::both(*flags)),

@@ -13,6 +13,7 @@ mod resources;
 mod schema;
 mod session;
 mod status;
+pub mod strict;
 
 pub use game::*;
 pub use parameter::*;
