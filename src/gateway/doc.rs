@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::problem::Body as ProblemBody;
-use super::{events, logs, routes, writes};
+use super::{detail, events, logs, routes, writes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,8 @@ use super::{events, logs, routes, writes};
         writes::stop,
         writes::start,
         logs::logs,
+        detail::resource,
+        detail::happenings,
         events::events,
         description,
     ),

@@ -2,6 +2,8 @@
 
 use axum::http::Method;
 
+use super::page;
+
 /// A right in the gateway's namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Right {
@@ -30,6 +32,14 @@ pub const POD_LOG: Right = Right {
     subresource: "log",
 };
 
+/// To read what was told about a session.
+pub const EVENTS: Right = Right {
+    verb: "list",
+    group: "",
+    resource: "events",
+    subresource: "",
+};
+
 const fn sessions(verb: &'static str) -> Need {
     Need::Right(Right {
         verb,
@@ -48,8 +58,11 @@ pub fn needed(method: &Method, route: &str) -> Option<Need> {
     };
     let need = match (method.as_str(), route) {
         ("GET", "/health" | "/openapi.json") => Need::Nothing,
+        ("GET", file) if page::has(file) => Need::Nothing,
         ("GET", "/sessions" | "/containers") => sessions("list"),
-        ("GET", "/sessions/{id}") => sessions("get"),
+        ("GET", "/sessions/{id}" | "/sessions/{id}/resource" | "/sessions/{id}/events") => {
+            sessions("get")
+        }
         ("GET", "/events") => sessions("watch"),
         ("POST", "/sessions") => sessions("create"),
         ("POST", "/sessions/{id}/stop" | "/sessions/{id}/start") => sessions("patch"),

@@ -34,7 +34,7 @@ use super::mirror::Mirror;
 use super::problem::Problem;
 use super::rights::{Need, needed};
 use super::state::{Gateway, Inner};
-use super::{doc, events, logs, routes, writes};
+use super::{detail, doc, events, logs, page, routes, writes};
 use crate::config::gateway::{AuthMode, GatewayConfig};
 use crate::controller::client::{self, WatchAges};
 use crate::controller::jitter::Jitter;
@@ -168,7 +168,7 @@ pub fn router(gateway: Gateway) -> Router {
         .layer(middleware::from_fn_with_state(gateway.wait, in_time))
         .layer(middleware::from_fn_with_state(gateway.clone(), enter))
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
-    Router::new()
+    page::with_page(Router::new())
         .route("/health", get(routes::health))
         .route("/openapi.json", get(doc::description))
         .route("/sessions", get(routes::list).post(writes::create))
@@ -176,6 +176,8 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/sessions/{id}/stop", post(writes::stop))
         .route("/sessions/{id}/start", post(writes::start))
         .route("/sessions/{id}/logs", get(logs::logs))
+        .route("/sessions/{id}/resource", get(detail::resource))
+        .route("/sessions/{id}/events", get(detail::happenings))
         .route("/containers", get(routes::containers))
         .route("/games", get(routes::games))
         .route("/events", get(events::events))
