@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim mutants fuzz soak bench counts lint fmt crds world images cluster cluster-down control-plane clean
+.PHONY: help demo down page pictures test sim mutants fuzz soak bench counts lint fmt crds world images cluster cluster-down control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,12 @@ fmt: ## format the sources
 
 crds: ## write what is generated from the types: crds/, docs/api.md
 	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
+
+page: ## build the web page into web/dist (Node 20.19 or later)
+	@cd web && npm ci && npm run build
+
+pictures: ## pictures of the page for the documentation, made by its tests
+	@cd web && PICTURES=$(CURDIR)/docs/pictures npx playwright test --project page --grep picture
 
 world: ## a shell in a throw-away world: its own engine and cluster (as root)
 	@tests/world --all-images --shell
