@@ -36,6 +36,9 @@ export const word = (session: Session) =>
 
 export const finished = (session: Session) => ['ended', 'timeup', 'failed'].includes(kind(session));
 
+/** On the way to a game that can be played. */
+export const coming = (session: Session) => ['pending', 'starting'].includes(kind(session));
+
 /** The reason, unless the status says as much. */
 export function reason(session: Session): string {
   const plain = kind(session) === 'running' ? 'Ready' : kind(session) === 'stopped' ? 'Stopped' : '';

@@ -17,6 +17,7 @@ export const t = {
   caption: 'Sessions',
   columns: { name: 'Session', game: 'Game', user: 'User', status: 'Status', address: 'Address', age: 'Age', reason: 'Reason', actions: 'Actions' },
   sortBy: (column: string) => `Sort by ${column}`,
+  sortedBy: 'Sort by',
   search: 'Search',
   searchHint: 'name, game, user, address',
   everyStatus: 'Every status',
@@ -30,6 +31,7 @@ export const t = {
       ...(failed > 0 ? [`${failed} failed`] : []),
     ].join(', '),
   noAddress: 'none yet',
+  never: 'none',
 
   // Status words
   status: {

@@ -110,8 +110,8 @@ function Form({ games, first, before, close }: FormProps) {
   };
   return (
     <form ref={form} onSubmit={submit} noValidate>
-      <Field id="game" label={t.createGame}>
-        <select id="field-game" value={name} onChange={(event) => choose(event.currentTarget.value)} autofocus>
+      <Field id="game" label={t.createGame} help={game.storage ? t.keeps : t.keepsNothing}>
+        <select id="field-game" aria-describedby="help-game" value={name} onChange={(event) => choose(event.currentTarget.value)} autofocus>
           {games.map((one) => (
             <option key={one.name} value={one.name}>
               {one.title ? `${one.title} (${one.name})` : one.name}
@@ -119,7 +119,6 @@ function Form({ games, first, before, close }: FormProps) {
           ))}
         </select>
       </Field>
-      <p class="help">{game.storage ? t.keeps : t.keepsNothing}</p>
       <Field id="user" label={t.createUser} help={signedIn ? t.createUserSelf : t.createUserHelp} error={errors['user']} required={!signedIn}>
         <input
           id="field-user"

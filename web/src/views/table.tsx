@@ -3,7 +3,7 @@
 import { Component } from 'preact';
 
 import { go, link, placeBefore } from '../address.ts';
-import { COLUMNS, counts, query, reason, shown, values, wanted, type Column, type Kind, type Wanted } from '../list.ts';
+import { COLUMNS, coming, counts, query, reason, shown, values, wanted, type Column, type Kind, type Wanted } from '../list.ts';
 import { Ago, Copy, Foreign, Heading, Notice, StatusMark } from '../parts.tsx';
 import type { Session } from '../shape.ts';
 import { useKnown } from '../store.ts';
@@ -157,7 +157,7 @@ class Table extends Component<TableProps> {
       <table role="table" class="sessions">
         <caption>{t.caption}</caption>
         <thead role="rowgroup">
-          <tr role="row">
+          <tr role="row" data-label={t.sortedBy}>
             {heads}
             <th scope="col" role="columnheader">
               {t.columns.actions}
@@ -203,7 +203,7 @@ class Row extends Component<RowProps> {
         <td role="cell" data-label={t.columns.user} class="user">
           <Foreign text={session.userId} />
         </td>
-        <td role="cell" data-label={t.columns.status}>
+        <td role="cell" class="state">
           <StatusMark session={session} />
         </td>
         <td role="cell" data-label={t.columns.address} class="address">
@@ -212,7 +212,7 @@ class Row extends Component<RowProps> {
               <code>{session.address}</code> <Copy text={session.address} label={t.copyAddress(session.address)} />
             </>
           ) : (
-            <span class="faint">{t.noAddress}</span>
+            <span class="faint">{coming(session) ? t.noAddress : t.never}</span>
           )}
         </td>
         <td role="cell" data-label={t.columns.age}>

@@ -111,7 +111,7 @@ test('back from a session the keyboard is where it was', async ({ page, gateway,
 test('the focus stays on its row when rows change places, and moves to a neighbour when its row goes', async ({ page, gateway, open }) => {
   for (const id of ['a', 'b', 'c']) gateway.put(session(id, 'Starting'));
   await open('#/sessions?sort=status');
-  const order = () => page.locator('tbody a').allTextContents();
+  const order = () => page.locator('tbody th a').allTextContents();
   await page.getByRole('button', { name: 'Delete c' }).focus();
   gateway.put(session('c', 'Pending'));
   await expect.poll(order).toEqual(['c', 'a', 'b']);

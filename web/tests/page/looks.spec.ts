@@ -89,6 +89,12 @@ for (const [name, see] of Object.entries(VIEWS)) {
   });
 }
 
+test('axe sees into the page, and finds a field without a name', async ({ page, open }) => {
+  await open();
+  await page.evaluate(() => document.querySelector('main')?.append(document.createElement('input')));
+  await expect(accessible(page)).rejects.toThrow('label');
+});
+
 test('at 400 px the table is still a table to a screen reader', async ({ page, gateway, open }) => {
   await page.setViewportSize({ width: 400, height: 800 });
   fill(gateway);
@@ -117,7 +123,7 @@ test('the counts are told politely, and say no more than the counts', async ({ p
   await expect(status).toHaveText('6 sessions, 2 ready, 1 failed');
 });
 
-// Pictures for the documentation: PICTURES=folder.
+// Pictures of this small gateway's sessions, to look at: PICTURES=folder. Those of the documentation are of real games (tests/real).
 const folder = process.env['PICTURES'];
 if (folder) {
   for (const [name, width, colorScheme] of [
