@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::problem::Body as ProblemBody;
-use super::{events, logs, routes, writes};
+use super::{api_runner, events, logs, routes, writes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,11 @@ use super::{events, logs, routes, writes};
         writes::start,
         logs::logs,
         events::events,
+        api_runner::health,
+        api_runner::launch,
+        api_runner::list,
+        api_runner::get,
+        api_runner::delete,
         description,
     ),
     components(schemas(ProblemBody, super::old::Reached)),
