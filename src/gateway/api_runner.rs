@@ -18,9 +18,9 @@ use super::list::Wanted;
 use super::old::{Session, text};
 use super::problem::{Body as ProblemBody, Problem};
 use super::request::CreateSession;
+use super::routes;
 use super::state::Gateway;
 use super::writes::{self, Made};
-use super::routes;
 
 /// Whether the runner is well, as the old backend told it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub struct Runner {
 
 /// Whether sessions can be served. It is 200 whatever the answer.
 #[utoipa::path(
-    get, path = "/api/runner/health", tag = "backend", security(()),
+    get, operation_id = "runnerHealth", path = "/api/runner/health", tag = "backend", security(()),
     responses((status = 200, body = RunnerHealth))
 )]
 pub async fn health(State(gateway): State<Gateway>, headers: HeaderMap) -> Json<RunnerHealth> {
@@ -52,21 +52,19 @@ pub async fn health(State(gateway): State<Gateway>, headers: HeaderMap) -> Json<
 
 /// A session that was launched.
 #[derive(ToSchema)]
-#[allow(dead_code)] // described here, written by `wrapped`
 pub struct Launched {
-    success: bool,
-    session: Session,
-    message: String,
-    timestamp: String,
+    pub success: bool,
+    pub session: Session,
+    pub message: String,
+    pub timestamp: String,
 }
 
 /// All sessions, counted.
 #[derive(ToSchema)]
-#[allow(dead_code)] // described here, written by `wrapped`
 pub struct Sessions {
-    sessions: Vec<Session>,
-    count: usize,
-    timestamp: String,
+    pub sessions: Vec<Session>,
+    pub count: usize,
+    pub timestamp: String,
 }
 
 /// A session that was ended.
@@ -81,7 +79,7 @@ pub struct Ended {
 
 /// As POST /sessions.
 #[utoipa::path(
-    post, path = "/api/runner/launch", tag = "backend", request_body = CreateSession,
+    post, operation_id = "runnerLaunch", path = "/api/runner/launch", tag = "backend", request_body = CreateSession,
     responses(
         (status = 200, body = Launched),
         (status = 202, description = "Asked for with Prefer: respond-async", body = Launched),
@@ -112,7 +110,7 @@ pub async fn launch(
 
 /// All sessions, the newest first.
 #[utoipa::path(
-    get, path = "/api/runner/sessions", tag = "backend",
+    get, operation_id = "runnerList", path = "/api/runner/sessions", tag = "backend",
     responses(
         (status = 200, body = Sessions),
         (status = 503, body = ProblemBody, content_type = "application/problem+json"),
@@ -133,7 +131,7 @@ pub async fn list(
 
 /// One session, not wrapped.
 #[utoipa::path(
-    get, path = "/api/runner/sessions/{id}", tag = "backend",
+    get, operation_id = "runnerGet", path = "/api/runner/sessions/{id}", tag = "backend",
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Session),
@@ -153,7 +151,7 @@ pub async fn get(
 
 /// As DELETE /sessions/{id}.
 #[utoipa::path(
-    delete, path = "/api/runner/sessions/{id}", tag = "backend",
+    delete, operation_id = "runnerDelete", path = "/api/runner/sessions/{id}", tag = "backend",
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Ended),
