@@ -11,6 +11,8 @@ pub mod door;
 pub mod events;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 pub mod hub;
 pub mod limits;
 pub mod line;

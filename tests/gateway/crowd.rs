@@ -15,7 +15,7 @@ use crate::listener::Listener;
 use crate::old_calls::until_catalog;
 use crate::process::Gateway;
 
-const LISTENERS: usize = 200;
+const LISTENERS: usize = 100;
 /// More than a listener may have untold.
 const SESSIONS: usize = 1_200;
 const ASLEEP: usize = 10;
