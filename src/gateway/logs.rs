@@ -203,7 +203,6 @@ mod tests {
             let body = KubeBody::from(b"\x1b[31mred\x1b[0m\ntoken=abc".to_vec());
             Ok::<_, BoxError>(Response::new(body))
         });
-        let client = Client::new(service, "games");
         let gateway = fixtures::gateway(Client::new(service, "games"));
         gateway.mirror.saw_session(fixtures::session(json!({
             "metadata": {"name": "friday", "namespace": "games", "uid": "u-1", "resourceVersion": "1"},
