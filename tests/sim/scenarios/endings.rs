@@ -75,10 +75,10 @@ pub fn all() -> Vec<Scenario> {
             .says("Failed", "Error")
             .within(90),
         scenario("interrupted after ten quiet minutes each time")
-            .plays(&[Play::ends(650, 137), Play::ends(650, 137), Play::well()])
+            .plays(&[Play::ends(700, 137), Play::ends(700, 137), Play::well()])
             .attempt("Running", 2)
             .shows("/status/interruptions", &json!(1))
-            .within(1400),
+            .within(1500),
         scenario("killed from outside")
             .phase("Running")
             .world("somebody kills it", kill_process)
