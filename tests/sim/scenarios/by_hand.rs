@@ -93,6 +93,7 @@ pub fn all() -> Vec<Scenario> {
             .phase("Running")
             .stop()
             .phase("Stopping")
+            .told()
             .world("somebody removes it", removes_slowly)
             .phase("Stopped"),
         scenario("container renamed by hand")
