@@ -11,6 +11,7 @@ use dillinger_runner::session::facts::EngineId;
 use dillinger_runner::session::plan::Effect;
 
 use crate::faults::{Failure, Position};
+use crate::history::Told;
 use crate::striking::Verdict;
 
 use super::door::{Door, locked};
@@ -256,6 +257,11 @@ impl Door {
             return;
         }
         let takes = self.engine.lock().pull_takes;
+        let told = Told::Pull {
+            image: image.to_owned(),
+            takes,
+        };
+        self.engine.could_tell(self.process.name(), told);
         let (engine, process) = (self.engine.clone(), self.process.clone());
         let (memory, own, image) = (self.memory.clone(), self.own.clone(), image.to_owned());
         tokio::spawn(async move {

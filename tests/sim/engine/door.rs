@@ -206,6 +206,19 @@ impl Door {
     }
 }
 
+/// Who comes to a daemon that hangs has his list once it goes on, called away or not.
+async fn connects_late(door: Door) {
+    let mut power = door.engine.power.subscribe();
+    if power.wait_for(|power| *power == Power::Up).await.is_err() {
+        return;
+    }
+    door.process.alive().await;
+    if door.memory().away {
+        door.memory().connected(door.engine.running());
+        let _ = door.own.send(Hint::All);
+    }
+}
+
 impl Runtime for Door {
     fn engine(&self) -> BoxFuture<'_, Option<facts::Engine>> {
         Box::pin(self.ask("engine", || self.engine.host()))
@@ -297,6 +310,9 @@ impl Runtime for Door {
             self.memory().connected(self.engine.running());
         } else {
             self.memory().broken();
+        }
+        if *self.engine.power.borrow() == Power::Frozen {
+            tokio::spawn(connects_late(self.again()));
         }
         let _ = self.own.send(Hint::All);
         futures::stream::unfold(

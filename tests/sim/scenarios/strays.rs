@@ -38,6 +38,10 @@ fn removed_late(scene: &Scene<'_>) {
 }
 
 pub fn all() -> Vec<Scenario> {
+    let stops_slowly = Play {
+        on_term: (Duration::from_secs(10), 0),
+        ..Play::well()
+    };
     vec![
         scenario("status lost while running")
             .phase("Running")
@@ -52,17 +56,28 @@ pub fn all() -> Vec<Scenario> {
             .overwrite(&json!(null))
             .edit(&json!({"backoffLimit": 5}))
             .attempt("Running", 2),
+        // Nobody looks before its end, unless another controller begins: that one records the stop anew, and the end is
+        // a stop then, where it is the game's own otherwise.
         scenario("status lost while stopping")
-            .plays(&[Play {
-                on_term: (Duration::from_secs(10), 0),
-                ..Play::well()
-            }])
+            .plays(&[stops_slowly])
             .phase("Running")
             .stop()
             .phase("Stopping")
             .wait(2)
             .overwrite(&json!(null))
-            .phase("Stopped"),
+            .phase("Stopped")
+            .open(),
+        scenario("status lost while stopping, and looked at")
+            .plays(&[stops_slowly])
+            .phase("Running")
+            .stop()
+            .phase("Stopping")
+            .told()
+            .wait(1)
+            .overwrite(&json!(null))
+            .edit(&json!({"ttlSecondsAfterFinished": 60}))
+            .phase("Stopped")
+            .shows("/status/lastExit/reason", &json!("Requested")),
         scenario("status lost, and then deleted")
             .phase("Running")
             .overwrite(&json!(null))
