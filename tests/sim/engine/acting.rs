@@ -263,12 +263,13 @@ impl Door {
         };
         self.engine.could_tell(self.process.name(), told);
         let (engine, process) = (self.engine.clone(), self.process.clone());
+        let clock = self.clock.clone();
         let (memory, own, image) = (self.memory.clone(), self.own.clone(), image.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(takes).await;
             process.alive().await;
             let came = *engine.power.borrow() == Power::Up && engine.pulled(&image);
-            let at = engine.clock.now();
+            let at = clock.now();
             let mut memory = locked(&memory);
             memory.end_pull(&image, came, at, policy);
             for uid in &memory.waiting {

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dillinger_runner::clock::Clock;
 use dillinger_runner::runtime::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
 use dillinger_runner::session::contract::PortTerms;
 use dillinger_runner::session::facts::{self, EngineId};
@@ -33,6 +34,8 @@ pub struct Door {
     own_end: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
     /// Whose things a list shows; None: everybody's.
     pub(super) owner: Option<Owner>,
+    /// The process's own: it follows the host's slowly.
+    pub(super) clock: Clock,
 }
 
 pub(super) fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
@@ -61,7 +64,9 @@ impl Door {
         owner: Option<Owner>,
     ) -> Arc<Door> {
         let (own, own_end) = mpsc::unbounded_channel();
+        let wall = engine.clock.clone();
         Arc::new(Door {
+            clock: Clock::new(move || wall.now()),
             engine,
             process,
             striking,
@@ -82,6 +87,7 @@ impl Door {
             own: self.own.clone(),
             own_end: Mutex::default(),
             owner: self.owner.clone(),
+            clock: self.clock.clone(),
         }
     }
 
