@@ -37,8 +37,9 @@ pub struct Agreement {
     pub apart: Vec<Disagreement>,
     /// Measured figures that both have and that chance may move.
     pub compared: u32,
-    /// Times that say nothing, since the machine moved; and the references that say so.
+    /// Times that say nothing, since the machine moved or is another one.
     pub unjudged: u32,
+    /// The references that say that it moved.
     pub moved: Vec<String>,
 }
 

@@ -80,10 +80,11 @@ impl Machines {
             return Machines::Others;
         }
         let has_moved = |now: &&Figure| {
-            let old = before.figure(&now.id).filter(|_| is_reference(&now.id));
+            let old = before.figure(&now.id);
             old.is_some_and(|old| way(&old.runs, &now.runs, now.resolution) != Ordering::Equal)
         };
-        let moved = after.figures.iter().filter(has_moved);
+        let references = after.figures.iter().filter(|now| is_reference(&now.id));
+        let moved = references.filter(has_moved);
         let moved: Vec<String> = moved.map(|figure| figure.id.clone()).collect();
         if moved.is_empty() {
             Machines::Same

@@ -49,7 +49,7 @@ impl<'a> Forgotten<'a> {
 fn deaths(story: &Story<'_>) -> f64 {
     let died = |what: &What| matches!(what, What::Died(_));
     let deaths = story.entries.iter().filter(|entry| died(&entry.what));
-    deaths.map(|_| 1.0).sum()
+    deaths.count() as f64
 }
 
 fn each_pull(story: &Story<'_>) -> impl Iterator<Item = f64> {
