@@ -42,7 +42,9 @@ pub struct Runner {
     responses((status = 200, body = RunnerHealth))
 )]
 pub async fn health(State(gateway): State<Gateway>, headers: HeaderMap) -> Json<RunnerHealth> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let runner = Runner {
         healthy: routes::missing(&gateway).await.is_empty(),
         url: format!("http://{}", host.unwrap_or("localhost")),
@@ -187,7 +189,10 @@ fn wrapped(members: &[(&str, String)]) -> Response {
     for (name, value) in members {
         body.push_str(&format!("\"{name}\":{value},"));
     }
-    body.push_str(&format!("\"timestamp\":{}}}", quoted(&text(Timestamp::now()))));
+    body.push_str(&format!(
+        "\"timestamp\":{}}}",
+        quoted(&text(Timestamp::now()))
+    ));
     routes::json(body)
 }
 
@@ -213,7 +218,17 @@ mod tests {
         let bytes = axum::body::to_bytes(response.into_body(), 4096).await;
         let mut body: Value = serde_json::from_slice(&bytes.unwrap()).unwrap();
         let stamp = body.as_object_mut().unwrap().remove("timestamp");
-        assert!(stamp.unwrap().as_str().unwrap().parse::<Timestamp>().is_ok());
-        assert_eq!(body, json!({"sessions": [{"id": "a"}], "count": 1, "message": "words"}));
+        assert!(
+            stamp
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .parse::<Timestamp>()
+                .is_ok()
+        );
+        assert_eq!(
+            body,
+            json!({"sessions": [{"id": "a"}], "count": 1, "message": "words"})
+        );
     }
 }

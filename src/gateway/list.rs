@@ -111,7 +111,10 @@ fn status(word: &str) -> Result<Status, Problem> {
         .find(|status| status.as_str() == word.trim());
     known.ok_or_else(|| {
         let words = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad_request(format!("status: {} is not one of {words}", quoted(word.trim())))
+        Problem::bad_request(format!(
+            "status: {} is not one of {words}",
+            quoted(word.trim())
+        ))
     })
 }
 

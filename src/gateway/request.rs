@@ -70,7 +70,10 @@ impl Asked {
             Some(other) => return Err(wrong("gameConfig", &other, "an object")),
         };
         if game_id.len() > LARGEST_ID {
-            let words = format!("gameId has {} bytes; the most is {LARGEST_ID}", game_id.len());
+            let words = format!(
+                "gameId has {} bytes; the most is {LARGEST_ID}",
+                game_id.len()
+            );
             return Err(Problem::bad_request(words));
         }
         let size = Value::Object(game_config.clone()).to_string().len();

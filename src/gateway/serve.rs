@@ -182,7 +182,10 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/api/runner/health", get(api_runner::health))
         .route("/api/runner/launch", post(api_runner::launch))
         .route("/api/runner/sessions", get(api_runner::list))
-        .route("/api/runner/sessions/{id}", get(api_runner::get).delete(api_runner::delete))
+        .route(
+            "/api/runner/sessions/{id}",
+            get(api_runner::get).delete(api_runner::delete),
+        )
         .fallback(routes::nothing)
         .method_not_allowed_fallback(not_allowed)
         .layer(before)

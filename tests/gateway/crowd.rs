@@ -36,7 +36,13 @@ async fn see_all(mut listener: Listener, wish: &'static str) -> Listener {
     loop {
         let event = listener.next().await.expect("the stream goes on");
         let count = match event.name.as_str() {
-            "snapshot" => event.data.as_array().expect("a list").iter().map(&mut note).max(),
+            "snapshot" => event
+                .data
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(&mut note)
+                .max(),
             "session" => Some(note(&event.data)),
             other => panic!("nothing goes, but a listener is told of {other}"),
         };
@@ -74,7 +80,9 @@ async fn a_crowd_sees_everything_and_who_sleeps_costs_nothing_and_begins_anew() 
     for _ in 0..LISTENERS {
         awake.push(Listener::at(gateway.port, None).await);
     }
-    let wish = call("POST /sessions").json(&json!({"gameId": "g"})).header("Prefer", "respond-async");
+    let wish = call("POST /sessions")
+        .json(&json!({"gameId": "g"}))
+        .header("Prefer", "respond-async");
     let (seen, made) = tokio::join!(
         everybody(awake, "Running"),
         all(&gateway, vec![wish; SESSIONS], 202)
@@ -90,17 +98,24 @@ async fn a_crowd_sees_everything_and_who_sleeps_costs_nothing_and_begins_anew() 
     );
     assert_eq!(seen.len(), LISTENERS);
     let after = gateway.resident();
-    println!("crowd: {LISTENERS} listeners, {SESSIONS} sessions; {before} KiB, and {after} KiB a round later");
+    println!(
+        "crowd: {LISTENERS} listeners, {SESSIONS} sessions; {before} KiB, and {after} KiB a round later"
+    );
     assert!(after < before + GROWTH, "{before} KiB, then {after} KiB");
     for mut listener in asleep {
-        let anew = listener.until("it begins anew", |event| event.name == "snapshot").await;
+        let anew = listener
+            .until("it begins anew", |event| event.name == "snapshot")
+            .await;
         let stopped = anew.data.as_array().expect("a list");
-        let stopped = stopped.iter().filter(|session| session["desiredState"] == "Stopped");
+        let stopped = stopped
+            .iter()
+            .filter(|session| session["desiredState"] == "Stopped");
         assert_eq!(stopped.count(), SESSIONS);
     }
     // The sessions have our finalizer, and a controller takes it off.
     let controller = scene.controller().await;
-    scene.sessions()
+    scene
+        .sessions()
         .delete_collection(&Default::default(), &Default::default())
         .await
         .expect("they are deleted");

@@ -30,7 +30,9 @@ impl Listener {
 
     /// One that takes a few kilobytes, and then nothing until it reads on.
     pub async fn narrow(port: u16) -> Listener {
-        let (head, rest) = begin_narrow(port, &call("GET /events")).await.expect("an answer");
+        let (head, rest) = begin_narrow(port, &call("GET /events"))
+            .await
+            .expect("an answer");
         assert_eq!(head.status, 200, "{head:?}");
         Listener(rest)
     }

@@ -130,7 +130,9 @@ impl Gateway {
         let status = status.expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        number.and_then(|text| text.trim().parse().ok()).expect("a number of KiB")
+        number
+            .and_then(|text| text.trim().parse().ok())
+            .expect("a number of KiB")
     }
 
     /// Waits until `/health` has this status.

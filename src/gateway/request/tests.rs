@@ -151,9 +151,15 @@ fn however_many_members_are_ignored_few_are_named() {
     let members = (0..500).map(|n| (format!("m{n}"), json!(n)));
     let mut config: Map<String, Value> = members.collect();
     config.insert("type".to_owned(), json!("example"));
-    let kept = Kept::of(&made(json!({"gameId": "a", "gameConfig": config}), &[&game]));
+    let kept = Kept::of(&made(
+        json!({"gameId": "a", "gameConfig": config}),
+        &[&game],
+    ));
     assert_eq!(kept.warnings.len(), MOST_WARNINGS + 1);
-    assert_eq!(kept.warnings[MOST_WARNINGS], "480 more members of gameConfig are ignored");
+    assert_eq!(
+        kept.warnings[MOST_WARNINGS],
+        "480 more members of gameConfig are ignored"
+    );
     let long = json!({"gameId": "x".repeat(LARGEST_ID + 1)}).to_string();
     assert_eq!(refused(&long), "gameId has 1025 bytes; the most is 1024");
 }
