@@ -66,3 +66,16 @@ fn every_shape_is_described() {
         assert!(schema["description"].is_string(), "{name}");
     }
 }
+
+#[test]
+fn no_two_calls_have_one_name() {
+    let description: Value = serde_json::from_str(&doc::json()).unwrap();
+    let mut names = BTreeSet::new();
+    for methods in description["paths"].as_object().unwrap().values() {
+        for operation in methods.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} twice");
+        }
+    }
+    assert!(names.len() >= 17, "{names:?}");
+}

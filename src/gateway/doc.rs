@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::problem::Body as ProblemBody;
-use super::{detail, events, logs, routes, writes};
+use super::{api_runner, detail, events, logs, routes, writes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,11 @@ use super::{detail, events, logs, routes, writes};
         detail::resource,
         detail::happenings,
         events::events,
+        api_runner::health,
+        api_runner::launch,
+        api_runner::list,
+        api_runner::get,
+        api_runner::delete,
         description,
     ),
     components(schemas(ProblemBody, super::old::Reached)),

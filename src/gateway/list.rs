@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 use super::old::{Status, created};
 use super::problem::Problem;
 use crate::api::GameSession;
+use crate::session::quoted::quoted;
 
 /// Most sessions of one page; the old runner had no pages, so that without a limit all come.
 const LARGEST_PAGE: usize = 1_000;
@@ -86,11 +87,12 @@ impl Query {
         let limit = self.limit.map(|text| match text.parse() {
             Ok(limit @ 1..=LARGEST_PAGE) => Ok(limit),
             Ok(_) | Err(_) => Err(Problem::bad_request(format!(
-                "limit: \"{text}\" is not a number from 1 to {LARGEST_PAGE}"
+                "limit: {} is not a number from 1 to {LARGEST_PAGE}",
+                quoted(&text)
             ))),
         });
         let after = self.after.map(|text| {
-            let words = || format!("continue: \"{text}\" is none that this service gave");
+            let words = || format!("continue: {} is none that this service gave", quoted(&text));
             Place::parse(&text).ok_or_else(|| Problem::bad_request(words()))
         });
         Ok(Wanted {
@@ -109,7 +111,10 @@ fn status(word: &str) -> Result<Status, Problem> {
         .find(|status| status.as_str() == word.trim());
     known.ok_or_else(|| {
         let words = Status::ALL.map(Status::as_str).join(", ");
-        Problem::bad_request(format!("status: \"{}\" is not one of {words}", word.trim()))
+        Problem::bad_request(format!(
+            "status: {} is not one of {words}",
+            quoted(word.trim())
+        ))
     })
 }
 

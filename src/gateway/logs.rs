@@ -187,7 +187,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_comes_in_whole_lines_to_its_last_word() {
-        let chunks = ["on", "e\ntw", "o\n", "three"].map(|text| Bytes::from_static(text.as_bytes()));
+        let chunks =
+            ["on", "e\ntw", "o\n", "three"].map(|text| Bytes::from_static(text.as_bytes()));
         let lines: Vec<Bytes> = safe(stream::iter(chunks).boxed()).collect().await;
         assert_eq!(lines, ["one\n", "two\n", "three\n"]);
     }
@@ -197,13 +198,18 @@ mod tests {
         let service = tower::service_fn(|request: Request<KubeBody>| async move {
             let uri = request.uri();
             let name = container::name("friday", "u-1");
-            assert_eq!(uri.path(), format!("/api/v1/namespaces/games/pods/{name}/log"));
+            assert_eq!(
+                uri.path(),
+                format!("/api/v1/namespaces/games/pods/{name}/log")
+            );
             let query = uri.query().unwrap_or_default();
-            assert!(query.contains("follow=true") && query.contains("tailLines=7"), "{query}");
+            assert!(
+                query.contains("follow=true") && query.contains("tailLines=7"),
+                "{query}"
+            );
             let body = KubeBody::from(b"\x1b[31mred\x1b[0m\ntoken=abc".to_vec());
             Ok::<_, BoxError>(Response::new(body))
         });
-        let client = Client::new(service, "games");
         let gateway = fixtures::gateway(Client::new(service, "games"));
         gateway.mirror.saw_session(fixtures::session(json!({
             "metadata": {"name": "friday", "namespace": "games", "uid": "u-1", "resourceVersion": "1"},
@@ -227,7 +233,9 @@ mod tests {
     #[tokio::test]
     async fn the_log_of_a_pod_is_the_api_servers_and_made_safe() {
         let response = asked(gateway("Pod")).await.unwrap();
-        let text = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        let text = axum::body::to_bytes(response.into_body(), 1 << 16)
+            .await
+            .unwrap();
         assert_eq!(text, "red\ntoken=***\n");
     }
 

@@ -254,11 +254,7 @@ mod tests {
         assert_eq!(told(&backlog), 0, "it looks the same");
         mirror.saw_session(Saw::Applied(guarded(value("a", "1", 3, "Running"))));
         mirror.saw_session(Saw::Deleted(guarded(value("a", "1", 4, "Running"))));
-        assert_eq!(
-            told(&backlog),
-            1,
-            "that it is gone is the last word"
-        );
+        assert_eq!(told(&backlog), 1, "that it is gone is the last word");
     }
 
     #[test]

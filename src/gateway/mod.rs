@@ -2,6 +2,7 @@
 //! what it shows, writes resources, and has no state of its own, so that several may run.
 
 pub mod accept;
+pub mod api_runner;
 pub mod auth;
 pub mod backend;
 pub mod bearer;
@@ -11,6 +12,8 @@ pub mod door;
 pub mod events;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 pub mod hub;
 pub mod limits;
 pub mod line;

@@ -20,6 +20,8 @@ pub struct Problem {
     pub detail: Option<String>,
     /// Seconds after which it may be tried again.
     pub retry_after: Option<u32>,
+    /// The session that the old backend's clients are told of.
+    pub session_id: Option<String>,
 }
 
 /// What went wrong: problem details (RFC 9457), with the old runner's `error` and `message` beside them.
@@ -39,6 +41,9 @@ pub struct Body {
     message: Option<String>,
     /// When, ISO 8601.
     timestamp: String,
+    /// Under /api/runner: the session that was asked for.
+    #[serde(rename = "sessionId", skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
 }
 
 impl Problem {
@@ -48,6 +53,7 @@ impl Problem {
             error: error.to_owned(),
             detail,
             retry_after: None,
+            session_id: None,
         }
     }
 
@@ -130,6 +136,7 @@ impl IntoResponse for Problem {
             error: self.error,
             message: self.detail,
             timestamp: text(Timestamp::now()),
+            session_id: self.session_id,
         });
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use crate::api::{FINALIZER, Game, GameRef, GameSession, GameSessionSpec, Parameter};
 use crate::session::contract::hint;
-use crate::session::quoted::quoted;
+use crate::session::quoted::{self, quoted};
 
 /// Annotation that keeps a client's request.
 pub const REQUEST: &str = "dillinger.dev/rest-request";
@@ -21,6 +21,13 @@ const SOMEBODY: &str = "dev-user";
 const EXAMPLE: &str = "example";
 /// Largest gameConfig that is kept, in bytes of JSON: an annotation travels with every read of the session.
 const LARGEST_CONFIG: usize = 16 * 1024;
+
+/// Longest gameId, in bytes: what a parameter's value takes.
+const LARGEST_ID: usize = 1024;
+/// Members that are named in warnings; the others are counted.
+const MOST_WARNINGS: usize = 20;
+/// Characters of a member's name that are shown.
+const SHOWN: usize = 64;
 
 /// The body of `POST /sessions`.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +69,13 @@ impl Asked {
             Some(Value::Object(config)) => config,
             Some(other) => return Err(wrong("gameConfig", &other, "an object")),
         };
+        if game_id.len() > LARGEST_ID {
+            let words = format!(
+                "gameId has {} bytes; the most is {LARGEST_ID}",
+                game_id.len()
+            );
+            return Err(Problem::bad_request(words));
+        }
         let size = Value::Object(game_config.clone()).to_string().len();
         if size > LARGEST_CONFIG {
             let words = format!("gameConfig has {size} bytes; the most is {LARGEST_CONFIG}");
@@ -116,7 +130,7 @@ impl Asked {
                 value: self.game_id.clone(),
             });
         }
-        let mut warnings = Vec::new();
+        let mut ignored = Vec::new();
         for (member, value) in &self.game_config {
             let name = upper_snake(member);
             match plain(value) {
@@ -125,15 +139,25 @@ impl Asked {
                 Some(value) if declared(&name) => parameters.push(Parameter { name, value }),
                 None if declared(&name) => {
                     return Err(wrong(
-                        &format!("gameConfig.{member}"),
+                        &format!("gameConfig.{}", quoted::plain(member, SHOWN)),
                         value,
                         "a text, a number, true or false",
                     ));
                 }
-                Some(_) | None => warnings.push(format!(
-                    "gameConfig.{member} is ignored: the game {wanted} has no parameter {name}"
-                )),
+                Some(_) | None => ignored.push((member, name)),
             }
+        }
+        let mut warnings: Vec<String> = ignored
+            .iter()
+            .take(MOST_WARNINGS)
+            .map(|(member, name)| {
+                let (member, name) = (quoted::plain(member, SHOWN), quoted::plain(name, SHOWN));
+                format!("gameConfig.{member} is ignored: the game {wanted} has no parameter {name}")
+            })
+            .collect();
+        if ignored.len() > MOST_WARNINGS {
+            let more = ignored.len() - MOST_WARNINGS;
+            warnings.push(format!("{more} more members of gameConfig are ignored"));
         }
         let kept = Kept {
             game_id: self.game_id.clone(),

@@ -57,16 +57,20 @@ pub fn needed(method: &Method, route: &str) -> Option<Need> {
         method
     };
     let need = match (method.as_str(), route) {
-        ("GET", "/health" | "/openapi.json") => Need::Nothing,
+        ("GET", "/health" | "/openapi.json" | "/api/runner/health") => Need::Nothing,
         ("GET", file) if page::has(file) => Need::Nothing,
-        ("GET", "/sessions" | "/containers") => sessions("list"),
-        ("GET", "/sessions/{id}" | "/sessions/{id}/resource" | "/sessions/{id}/events") => {
-            sessions("get")
-        }
+        ("GET", "/sessions" | "/containers" | "/api/runner/sessions") => sessions("list"),
+        (
+            "GET",
+            "/sessions/{id}"
+            | "/sessions/{id}/resource"
+            | "/sessions/{id}/events"
+            | "/api/runner/sessions/{id}",
+        ) => sessions("get"),
         ("GET", "/events") => sessions("watch"),
-        ("POST", "/sessions") => sessions("create"),
+        ("POST", "/sessions" | "/api/runner/launch") => sessions("create"),
         ("POST", "/sessions/{id}/stop" | "/sessions/{id}/start") => sessions("patch"),
-        ("DELETE", "/sessions/{id}") => sessions("delete"),
+        ("DELETE", "/sessions/{id}" | "/api/runner/sessions/{id}") => sessions("delete"),
         // As `pods/log` is a right of its own beside `pods`.
         ("GET", "/sessions/{id}/logs") => Need::Right(Right {
             verb: "get",
@@ -110,10 +114,10 @@ mod tests {
     use crate::gateway::doc;
 
     #[test]
-    fn every_call_in_the_description_has_its_right_and_only_two_need_none() {
+    fn every_call_in_the_description_has_its_right_and_only_three_need_none() {
         let mut open = Vec::new();
         let calls = doc::calls();
-        assert!(calls.len() >= 12, "{calls:?}");
+        assert!(calls.len() >= 17, "{calls:?}");
         for (method, path) in calls {
             let method: Method = method.parse().unwrap();
             match needed(&method, &path) {
@@ -123,7 +127,7 @@ mod tests {
             }
         }
         open.sort();
-        assert_eq!(open, ["/health", "/openapi.json"]);
+        assert_eq!(open, ["/api/runner/health", "/health", "/openapi.json"]);
     }
 
     #[test]

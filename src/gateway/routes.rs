@@ -46,15 +46,7 @@ pub struct Health {
     responses((status = 200, body = Health), (status = 503, body = Health))
 )]
 pub async fn health(State(gateway): State<Gateway>) -> Response {
-    let mut missing = Vec::new();
-    for part in [Part::Sessions, Part::Games] {
-        if gateway.health.is_missing(part) {
-            missing.push(format!("{} cannot be listed", part.as_str()));
-        }
-    }
-    if let Some(backend) = &gateway.backend {
-        missing.extend(backend.missing().await);
-    }
+    let missing = missing(&gateway).await;
     let healthy = missing.is_empty();
     let body = Json(Health {
         status: if healthy { "healthy" } else { "unhealthy" },
@@ -70,6 +62,20 @@ pub async fn health(State(gateway): State<Gateway>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, body).into_response()
+}
+
+/// What is missing for sessions to be served, in words.
+pub async fn missing(gateway: &Gateway) -> Vec<String> {
+    let mut missing = Vec::new();
+    for part in [Part::Sessions, Part::Games] {
+        if gateway.health.is_missing(part) {
+            missing.push(format!("{} cannot be listed", part.as_str()));
+        }
+    }
+    if let Some(backend) = &gateway.backend {
+        missing.extend(backend.missing().await);
+    }
+    missing
 }
 
 /// All sessions, the newest first.
@@ -209,7 +215,8 @@ pub async fn nothing() -> Problem {
     Problem::not_found("not_found", words.to_owned())
 }
 
-fn seen(gateway: &Gateway, caller: &Caller) -> Vec<Shown> {
+/// The sessions that this caller may see, in no order.
+pub fn seen(gateway: &Gateway, caller: &Caller) -> Vec<Shown> {
     let mut sessions = gateway.mirror.sessions();
     sessions.retain(|shown| gateway.sees(caller, &shown.session.spec.user));
     sessions

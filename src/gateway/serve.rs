@@ -34,7 +34,7 @@ use super::mirror::Mirror;
 use super::problem::Problem;
 use super::rights::{Need, needed};
 use super::state::{Gateway, Inner};
-use super::{detail, doc, events, logs, page, routes, writes};
+use super::{api_runner, detail, doc, events, logs, page, routes, writes};
 use crate::config::gateway::{AuthMode, GatewayConfig};
 use crate::controller::client::{self, WatchAges};
 use crate::controller::jitter::Jitter;
@@ -181,6 +181,13 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/containers", get(routes::containers))
         .route("/games", get(routes::games))
         .route("/events", get(events::events))
+        .route("/api/runner/health", get(api_runner::health))
+        .route("/api/runner/launch", post(api_runner::launch))
+        .route("/api/runner/sessions", get(api_runner::list))
+        .route(
+            "/api/runner/sessions/{id}",
+            get(api_runner::get).delete(api_runner::delete),
+        )
         .fallback(routes::nothing)
         .method_not_allowed_fallback(not_allowed)
         .layer(before)

@@ -17,6 +17,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
+use super::mirror::Shown;
 use super::old::{Session, Status};
 use super::problem::{Body as ProblemBody, Problem};
 use super::request::{Asked, CreateSession, Kept, spoken_for};
@@ -64,9 +65,34 @@ pub async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let Made { shown, later } = make(&gateway, &caller, &headers, body).await?;
+    let mut response = routes::json(shown.text.to_string());
+    if later {
+        let place = HeaderValue::from_str(&format!("/sessions/{}", shown.session.name_any()));
+        let place = place.expect("a uuid is a header value");
+        *response.status_mut() = StatusCode::ACCEPTED;
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// A session that was made.
+pub struct Made {
+    pub shown: Shown,
+    /// The client did not want to wait.
+    pub later: bool,
+}
+
+/// Makes a session of a request, and waits for it as the client prefers.
+pub async fn make(
+    gateway: &Gateway,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Made, Problem> {
     let body = body.map_err(|error| Problem::new(error.status(), &error.body_text(), None))?;
     let asked = Asked::parse(&body)?;
-    let key = idempotency_key(&headers)?;
+    let key = idempotency_key(headers)?;
     gateway.filled(CREATE)?;
     let user = asked.user(caller.user.as_deref(), gateway.own_only)?;
     let name = match key {
@@ -76,25 +102,20 @@ pub async fn create(
     let games = gateway.mirror.games();
     let games: Vec<&Game> = games.iter().map(Arc::as_ref).collect();
     let wanted = asked.session(&name, &user, &games)?;
-    let made = match gateway
-        .sessions(&caller)
-        .create(&PostParams::default(), &wanted)
-        .await
-    {
+    let api = gateway.sessions(caller);
+    let made = match api.create(&PostParams::default(), &wanted).await {
         Ok(made) => made,
         Err(kube::Error::Api(status)) if status.is_already_exists() && key.is_some() => {
-            same_again(&gateway, &caller, &wanted).await?
+            same_again(gateway, caller, &wanted).await?
         }
         Err(error) => return Err(Problem::of_api(CREATE, &error)),
     };
     let made = gateway.mirror.wrote(made);
-    if prefers_async(&headers) {
-        let place = HeaderValue::from_str(&format!("/sessions/{name}"));
-        let place = place.expect("a uuid is a header value");
-        let mut response = routes::json(made.text.to_string());
-        *response.status_mut() = StatusCode::ACCEPTED;
-        response.headers_mut().insert(header::LOCATION, place);
-        return Ok(response);
+    if prefers_async(headers) {
+        return Ok(Made {
+            shown: made,
+            later: true,
+        });
     }
     let settled = |session: &GameSession| Status::of(session) != Status::Starting;
     let waited = tokio::select! {
@@ -102,9 +123,11 @@ pub async fn create(
         () = tokio::time::sleep(gateway.wait) => gateway.mirror.session(&name),
         () = gateway.stop.cancelled() => gateway.mirror.session(&name),
     };
-    // Deleted meanwhile: what was made is the answer, as it was.
-    let shown = waited.unwrap_or(made);
-    Ok(routes::json(shown.text.to_string()))
+    Ok(Made {
+        // Deleted meanwhile: what was made is the answer, as it was.
+        shown: waited.unwrap_or(made),
+        later: false,
+    })
 }
 
 /// The session that the same key made before.
@@ -167,12 +190,17 @@ pub async fn delete(
     Extension(caller): Extension<Arc<Caller>>,
     Path(id): Path<String>,
 ) -> Result<Json<Message>, Problem> {
-    let session = gateway.session(&caller, &id, STOP)?.session;
-    let stopped = Json(Message {
+    end(&gateway, &caller, &id).await?;
+    Ok(Json(Message {
         message: "Session stopped",
-    });
+    }))
+}
+
+/// Deletes a session, unless it is being deleted already.
+pub async fn end(gateway: &Gateway, caller: &Caller, id: &str) -> Result<(), Problem> {
+    let session = gateway.session(caller, id, STOP)?.session;
     if session.metadata.deletion_timestamp.is_some() {
-        return Ok(stopped);
+        return Ok(());
     }
     let params = DeleteParams {
         preconditions: Some(Preconditions {
@@ -181,15 +209,15 @@ pub async fn delete(
         }),
         ..DeleteParams::default()
     };
-    match gateway.sessions(&caller).delete(&id, &params).await {
+    match gateway.sessions(caller).delete(id, &params).await {
         Ok(deleted) => {
             if let Some(marked) = deleted.left() {
                 gateway.mirror.wrote(marked);
             }
-            Ok(stopped)
+            Ok(())
         }
         // Somebody else was first.
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(stopped),
+        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
         Err(error) => Err(Problem::of_api(STOP, &error)),
     }
 }

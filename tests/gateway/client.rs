@@ -5,7 +5,7 @@ use std::io;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::LIMIT;
 
@@ -71,7 +71,18 @@ pub type Rest = BufReader<TcpStream>;
 
 /// Sends it and reads the head of the answer; the rest is left to be read.
 pub async fn begin(port: u16, call: &Call) -> io::Result<(Answer, Rest)> {
-    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
+    begin_on(TcpStream::connect(("127.0.0.1", port)).await?, call).await
+}
+
+/// The same on a connection whose buffer here takes a few kilobytes alone.
+pub async fn begin_narrow(port: u16, call: &Call) -> io::Result<(Answer, Rest)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4 * 1024)?;
+    begin_on(socket.connect(([127, 0, 0, 1], port).into()).await?, call).await
+}
+
+async fn begin_on(stream: TcpStream, call: &Call) -> io::Result<(Answer, Rest)> {
+    let mut stream = BufReader::new(stream);
     let mut head = format!("{} {} HTTP/1.0\r\n", call.method, call.path);
     let own_host = call
         .headers

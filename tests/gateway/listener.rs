@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
 
-use crate::client::{Rest, begin, call};
+use crate::client::{Rest, begin, begin_narrow, call};
 use crate::harness::LIMIT;
 
 /// One event.
@@ -25,6 +25,15 @@ impl Listener {
         let (head, rest) = begin(port, &listen).await.expect("an answer");
         assert_eq!(head.status, 200, "{head:?}");
         assert_eq!(head.headers["content-type"], "text/event-stream");
+        Listener(rest)
+    }
+
+    /// One that takes a few kilobytes, and then nothing until it reads on.
+    pub async fn narrow(port: u16) -> Listener {
+        let (head, rest) = begin_narrow(port, &call("GET /events"))
+            .await
+            .expect("an answer");
+        assert_eq!(head.status, 200, "{head:?}");
         Listener(rest)
     }
 

@@ -11,7 +11,9 @@ use crate::process::{self, Gateway};
 
 async fn next_line(lines: &mut Lines<Rest>) -> String {
     let next = tokio::time::timeout(LIMIT, lines.next_line()).await;
-    next.expect("a line in time").expect("a stream").expect("a line")
+    next.expect("a line in time")
+        .expect("a stream")
+        .expect("a line")
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod listener;
 mod process;
 mod shape;
 
+mod crowd;
 mod docs;
 mod events;
 mod logs;

@@ -17,7 +17,7 @@ struct Line {
     body: Option<Value>,
     status: u16,
     shape: Value,
-    /// Keeps this member of the answer as `$id`.
+    /// Keeps what this pointer into the answer names as `$id`.
     keep: Option<String>,
     #[serde(default)]
     until: bool,
@@ -48,8 +48,10 @@ pub async fn replay(port: u16) -> usize {
             line.call,
             answer.body
         );
-        if let Some(member) = &line.keep {
-            id = answer.json()[member].as_str().expect("a text").to_owned();
+        if let Some(pointer) = &line.keep {
+            let answer = answer.json();
+            let kept = answer.pointer(pointer).and_then(Value::as_str);
+            id = kept.expect("a text").to_owned();
         }
     }
     lines.len()

@@ -124,6 +124,17 @@ impl Gateway {
         session
     }
 
+    /// Memory that it has, in KiB.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number
+            .and_then(|text| text.trim().parse().ok())
+            .expect("a number of KiB")
+    }
+
     /// Waits until `/health` has this status.
     pub async fn until_health(&self, status: u16) -> Answer {
         until(&format!("/health answers {status}"), || async {

@@ -16,7 +16,7 @@ use crate::process::{self, Gateway};
 const AUDIENCE: &str = "dillinger-gateway";
 
 /// Every call, and whether it writes.
-const CALLS: [(&str, bool); 9] = [
+const CALLS: [(&str, bool); 13] = [
     ("GET /sessions", false),
     ("GET /sessions/none", false),
     ("GET /containers", false),
@@ -26,6 +26,10 @@ const CALLS: [(&str, bool); 9] = [
     ("DELETE /sessions/none", true),
     ("POST /sessions/none/stop", true),
     ("POST /sessions/none/start", true),
+    ("GET /api/runner/sessions", false),
+    ("GET /api/runner/sessions/none", false),
+    ("POST /api/runner/launch", true),
+    ("DELETE /api/runner/sessions/none", true),
 ];
 
 /// What a gateway needs, in its namespace and beyond.
@@ -198,7 +202,7 @@ async fn every_caller_may_do_what_rbac_says_and_nothing_else() {
                 assert!(answer.status < 500, "{mode}: {who}: {line}: {answer:?}");
                 cells += 1;
             }
-            for line in ["GET /health", "GET /openapi.json"] {
+            for line in ["GET /health", "GET /openapi.json", "GET /api/runner/health"] {
                 assert_eq!(asked(&gateway, line, token.as_deref()).await.status, 200);
                 cells += 1;
             }

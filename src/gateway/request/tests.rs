@@ -146,6 +146,25 @@ fn members_become_declared_parameters_and_the_others_are_named_in_warnings() {
 }
 
 #[test]
+fn however_many_members_are_ignored_few_are_named() {
+    let game = game("example", &[]);
+    let members = (0..500).map(|n| (format!("m{n}"), json!(n)));
+    let mut config: Map<String, Value> = members.collect();
+    config.insert("type".to_owned(), json!("example"));
+    let kept = Kept::of(&made(
+        json!({"gameId": "a", "gameConfig": config}),
+        &[&game],
+    ));
+    assert_eq!(kept.warnings.len(), MOST_WARNINGS + 1);
+    assert_eq!(
+        kept.warnings[MOST_WARNINGS],
+        "480 more members of gameConfig are ignored"
+    );
+    let long = json!({"gameId": "x".repeat(LARGEST_ID + 1)}).to_string();
+    assert_eq!(refused(&long), "gameId has 1025 bytes; the most is 1024");
+}
+
+#[test]
 fn a_declared_parameter_takes_a_single_value_only() {
     let game = game("example", &["MAPS"]);
     let body = json!({"gameId": "a", "gameConfig": {"type": "example", "maps": ["dm1"]}});

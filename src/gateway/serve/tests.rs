@@ -31,7 +31,10 @@ async fn open(request: http::request::Builder) -> Response {
 }
 
 async fn told_problem(response: Response) -> Value {
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/problem+json"
+    );
     let bytes = to_bytes(response.into_body(), 1 << 16).await.unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
@@ -63,17 +66,32 @@ async fn what_the_api_server_refuses_is_refused() {
     let game = json!({"metadata": {"name": "example", "namespace": "games", "resourceVersion": "1"}, "spec": {"image": "a/b:1"}});
     let gateway = fixtures::gateway(closed());
     let game = serde_json::from_str(&game.to_string()).unwrap();
-    gateway.mirror.saw_game(crate::controller::watches::Saw::Found(game));
-    let response = asked(gateway, http::Request::post("/sessions"), Body::from(r#"{"gameId":"g"}"#)).await;
+    gateway
+        .mirror
+        .saw_game(crate::controller::watches::Saw::Found(game));
+    let response = asked(
+        gateway,
+        http::Request::post("/sessions"),
+        Body::from(r#"{"gameId":"g"}"#),
+    )
+    .await;
     assert_eq!(response.status(), 403);
     let problem = told_problem(response).await;
-    assert_eq!((&problem["error"], &problem["detail"]), (&json!("Failed to create session"), &json!("no")));
+    assert_eq!(
+        (&problem["error"], &problem["detail"]),
+        (&json!("Failed to create session"), &json!("no"))
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let body = Body::from("x".repeat(LARGEST_BODY + 1));
-    let response = asked(fixtures::gateway(closed()), http::Request::post("/sessions"), body).await;
+    let response = asked(
+        fixtures::gateway(closed()),
+        http::Request::post("/sessions"),
+        body,
+    )
+    .await;
     assert_eq!(response.status(), 413);
     told_problem(response).await;
 }
@@ -89,7 +107,8 @@ async fn a_page_that_may_use_the_service_is_told_so_and_another_is_refused() {
     let response = open(before).await;
     assert!(response.status().is_success());
     assert_eq!(response.headers()["access-control-allow-origin"], page);
-    let response = open(http::Request::get("/sessions").header("origin", "http://evil.example")).await;
+    let response =
+        open(http::Request::get("/sessions").header("origin", "http://evil.example")).await;
     assert_eq!(response.status(), 403);
 }
 
@@ -99,7 +118,14 @@ async fn until_both_lists_came_reads_say_that_they_cannot_know() {
     let mut inner = Arc::into_inner(gateway.0).unwrap();
     inner.mirror = Mirror::default();
     let gateway = Gateway(Arc::new(inner));
-    for path in ["/sessions", "/sessions/a", "/containers", "/games", "/events", "/sessions/a/logs"] {
+    for path in [
+        "/sessions",
+        "/sessions/a",
+        "/containers",
+        "/games",
+        "/events",
+        "/sessions/a/logs",
+    ] {
         let response = asked(gateway.clone(), http::Request::get(path), Body::empty()).await;
         assert_eq!(response.status(), 503, "{path}");
         assert_eq!(response.headers()["retry-after"], "1");
@@ -113,13 +139,15 @@ async fn with_authentication_nothing_but_health_and_description_is_open() {
             client: closed(),
             audience: "dillinger-gateway".to_owned(),
         };
-        let request = http::Request::builder().method(&*method).uri(path.replace("{id}", "a"));
+        let request = http::Request::builder()
+            .method(&*method)
+            .uri(path.replace("{id}", "a"));
         let response = asked(fixtures::gateway_with(mode), request, Body::empty()).await;
         let status = response.status().as_u16();
         match path.as_str() {
             // Its watches are not followed in this test.
             "/health" => assert_eq!(status, 503),
-            "/openapi.json" => assert_eq!(status, 200),
+            "/openapi.json" | "/api/runner/health" => assert_eq!(status, 200),
             _ => {
                 assert_eq!(status, 401, "{method} {path}");
                 assert_eq!(response.headers()["www-authenticate"], "Bearer");
@@ -131,12 +159,18 @@ async fn with_authentication_nothing_but_health_and_description_is_open() {
 #[tokio::test]
 async fn every_call_that_is_described_is_served() {
     for (method, path) in doc::calls() {
-        let request = http::Request::builder().method(&*method).uri(path.replace("{id}", "a"));
+        let request = http::Request::builder()
+            .method(&*method)
+            .uri(path.replace("{id}", "a"));
         let response = open(request).await;
         let status = response.status().as_u16();
         assert_ne!(status, 405, "{method} {path}");
         if status == 404 {
-            assert_eq!(told_problem(response).await["error"], "Session not found", "{method} {path}");
+            assert_eq!(
+                told_problem(response).await["error"],
+                "Session not found",
+                "{method} {path}"
+            );
         }
     }
 }

@@ -14,11 +14,7 @@ const WAITING: usize = 16;
 
 impl DockerRuntime {
     /// The log of the session's newest container; None: it has none on this engine.
-    pub(super) async fn log_of(
-        &self,
-        uid: &str,
-        read: LogRead,
-    ) -> Result<Option<Log>, CallError> {
+    pub(super) async fn log_of(&self, uid: &str, read: LogRead) -> Result<Option<Log>, CallError> {
         // The engine lists the newest first.
         let Some(id) = self.ids_of(uid).await?.into_iter().next() else {
             return Ok(None);
@@ -27,11 +23,7 @@ impl DockerRuntime {
     }
 }
 
-fn follow(
-    client: &Client,
-    id: String,
-    read: LogRead,
-) -> Result<Log, CallError> {
+fn follow(client: &Client, id: String, read: LogRead) -> Result<Log, CallError> {
     let docker = client.docker()?;
     let options = reading(read.follow, &read.tail.to_string());
     let (sender, receiver) = mpsc::channel(WAITING);
