@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::events::array;
 use super::list::Wanted;
-use super::old::{Session, text};
+use super::old::{Session, now};
 use super::problem::{Body as ProblemBody, Problem};
 use super::request::CreateSession;
-use super::routes;
+use super::routes::{self, Id};
 use super::state::Gateway;
 use super::writes::{self, Made};
 
@@ -82,11 +81,17 @@ pub struct Ended {
 /// As POST /sessions.
 #[utoipa::path(
     post, operation_id = "runnerLaunch", path = "/api/runner/launch", tag = "backend", request_body = CreateSession,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "As of POST /sessions", min_length = 1, max_length = 255),
+        ("Prefer" = Option<String>, Header, description = "respond-async: answer at once with 202"),
+    ),
     responses(
         (status = 200, body = Launched),
         (status = 202, description = "Asked for with Prefer: respond-async", body = Launched),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such game", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -144,7 +149,7 @@ pub async fn list(
 pub async fn get(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let shown = gateway.session(&caller, &id, "Failed to get session");
     let shown = shown.map_err(|problem| of(problem, &id))?;
@@ -164,7 +169,7 @@ pub async fn get(
 pub async fn delete(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let ended = writes::end(&gateway, &caller, &id).await;
     ended.map_err(|problem| of(problem, &id))?;
@@ -172,7 +177,7 @@ pub async fn delete(
         success: true,
         message: "Session stopped",
         session_id: id,
-        timestamp: text(Timestamp::now()),
+        timestamp: now(),
     };
     Ok(Json(ended).into_response())
 }
@@ -189,10 +194,7 @@ fn wrapped(members: &[(&str, String)]) -> Response {
     for (name, value) in members {
         body.push_str(&format!("\"{name}\":{value},"));
     }
-    body.push_str(&format!(
-        "\"timestamp\":{}}}",
-        quoted(&text(Timestamp::now()))
-    ));
+    body.push_str(&format!("\"timestamp\":{}}}", quoted(&now())));
     routes::json(body)
 }
 
@@ -223,7 +225,7 @@ mod tests {
                 .unwrap()
                 .as_str()
                 .unwrap()
-                .parse::<Timestamp>()
+                .parse::<jiff::Timestamp>()
                 .is_ok()
         );
         assert_eq!(

@@ -40,7 +40,7 @@ pub enum Mode {
     /// TokenReview and SubjectAccessReview; the gateway does it in its own name.
     Kubernetes { client: Client, audience: String },
     /// The caller's token does it.
-    Passthrough(Anonymous),
+    Passthrough(Box<Anonymous>),
 }
 
 /// One caller, known until the answer is too old.

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{self, Content, Ref, RefOr, ResponseBuilder};
 
 use super::problem::Body as ProblemBody;
 use super::{api_runner, detail, events, logs, routes, writes};
@@ -54,7 +56,47 @@ impl utoipa::Modify for Bearer {
             SecurityRequirement::new("bearer", [""; 0]),
             SecurityRequirement::default(),
         ]);
+        for path in openapi.paths.paths.values_mut() {
+            let methods = [&mut path.get, &mut path.post, &mut path.delete];
+            for operation in methods.into_iter().flatten() {
+                answered_everywhere(operation);
+            }
+        }
     }
+}
+
+/// What stands before every call answers too.
+fn answered_everywhere(operation: &mut Operation) {
+    let open = operation.security.is_some();
+    let common = [
+        ("401", "No token, or one that is not valid here", !open),
+        (
+            "403",
+            "The caller may not, or was led here by a page of another site",
+            true,
+        ),
+        (
+            "421",
+            "Without authentication: Host is not this machine",
+            true,
+        ),
+        ("429", "Too many requests from one client", !open),
+    ];
+    for (status, words, wanted) in common {
+        if wanted {
+            let problem = RefOr::T(problem(words));
+            let all = &mut operation.responses.responses;
+            all.entry(status.to_owned()).or_insert(problem);
+        }
+    }
+}
+
+fn problem(words: &str) -> openapi::Response {
+    let schema = Ref::from_schema_name("Problem");
+    ResponseBuilder::new()
+        .description(words)
+        .content("application/problem+json", Content::new(Some(schema)))
+        .build()
 }
 
 /// This description.

@@ -23,12 +23,16 @@ pub struct Query {
     /// Only of the Game of this name.
     pub game: Option<String>,
     /// starting, running, stopping, stopped or error; several, separated by commas.
+    #[param(
+        pattern = "^(starting|running|stopping|stopped|error)(,(starting|running|stopping|stopped|error))*$"
+    )]
     pub status: Option<String>,
     /// At most so many, 1 to 1000. Default: all.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     pub limit: Option<String>,
     /// What `X-Continue` of the page before said.
     #[serde(rename = "continue")]
+    #[param(pattern = r"^[0-9]{1,10}\..+$")]
     pub after: Option<String>,
 }
 

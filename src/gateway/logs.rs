@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::backend::LogAnswer;
 use super::line::Lines;
 use super::problem::{Body as ProblemBody, Problem};
 use super::rights::POD_LOG;
+use super::routes::Id;
 use super::state::Gateway;
 use crate::api::GameSession;
 use crate::controller::log_port::MOST_LINES;
@@ -56,6 +57,7 @@ type Chunks = BoxStream<'static, Bytes>;
         (status = 200, description = "Lines of text, made safe: no escape codes, no control characters, what is named as a secret masked", body = String, content_type = "text/plain"),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such session, or it has no container now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "The controller does not know this gateway", body = ProblemBody, content_type = "application/problem+json"),
         (status = 501, description = "No controller was named to this gateway", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -63,7 +65,7 @@ type Chunks = BoxStream<'static, Bytes>;
 pub async fn logs(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(LogQuery { tail, follow }) =

@@ -262,5 +262,14 @@ pub fn text(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
+/// The time that an answer carries.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a client is told when it was answered; nothing is decided by it"
+)]
+pub fn now() -> String {
+    text(Timestamp::now())
+}
+
 #[cfg(test)]
 mod tests;

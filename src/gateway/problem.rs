@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use kube::core::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::old::text;
+use super::old::now;
 
 /// One failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +134,7 @@ impl IntoResponse for Problem {
             detail: self.detail.clone(),
             error: self.error,
             message: self.detail,
-            timestamp: text(Timestamp::now()),
+            timestamp: now(),
             session_id: self.session_id,
         });
         let mut response = (self.status, body).into_response();
@@ -204,7 +203,7 @@ mod tests {
         let mut body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let stamp = body.as_object_mut().unwrap().remove("timestamp").unwrap();
         assert!(
-            stamp.as_str().unwrap().parse::<Timestamp>().is_ok(),
+            stamp.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(),
             "{stamp}"
         );
         assert_eq!(

@@ -226,8 +226,10 @@ impl Kept {
 pub struct CreateSession {
     /// Free text; the Game of this name where gameConfig.type says none. The game sees it as GAME_ID where it declares
     /// that parameter.
+    #[schema(min_length = 1, max_length = 1024)]
     pub game_id: String,
-    /// Who plays. Default: who sent the request; without authentication dev-user.
+    /// Who plays: as spec.user of the resource. Default: who sent the request; without authentication dev-user.
+    #[schema(max_length = 253, pattern = r"^([^\s\pC]([^\pC]*[^\s\pC])?)?$")]
     pub user_id: Option<String>,
     /// `type` names the Game; other members become parameters that the Game declares (maxPlayers: MAX_PLAYERS). What it
     /// does not declare is kept, ignored and named in `warnings`. Default: {"type": "example"}.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query as Queried, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, Query as Queried, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,13 +17,26 @@ use super::auth::Caller;
 use super::events::array;
 use super::list::Query;
 use super::mirror::Shown;
-use super::old::{Container, Session, text};
+use super::old::{Container, Session, now};
 use super::problem::{Body as ProblemBody, Problem};
 use super::state::Gateway;
 use crate::api::Game;
 use crate::telemetry::health::Part;
 
 const CONTINUE: HeaderName = HeaderName::from_static("x-continue");
+
+/// The id in a path. One that is no text is no session's.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Id, Problem> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Id(id))
+            .map_err(|error| Problem::not_found("Session not found", error.body_text()))
+    }
+}
 
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +64,7 @@ pub async fn health(State(gateway): State<Gateway>) -> Response {
     let body = Json(Health {
         status: if healthy { "healthy" } else { "unhealthy" },
         service: "dillinger-runner",
-        timestamp: text(Timestamp::now()),
+        timestamp: now(),
         version: env!("CARGO_PKG_VERSION"),
         uptime: gateway.started.elapsed().as_secs_f64(),
         reason: (!healthy).then(|| missing.join("; ")),
@@ -130,7 +143,7 @@ pub async fn list(
 pub async fn get(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     let shown = gateway.session(&caller, &id, "Failed to get session")?;
     Ok(json(shown.text.to_string()))

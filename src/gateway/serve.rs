@@ -68,7 +68,7 @@ pub async fn gateway(
             client: client.clone(),
             audience: config.audience.clone(),
         },
-        AuthMode::Passthrough => Mode::Passthrough(Anonymous::connect().await?),
+        AuthMode::Passthrough => Mode::Passthrough(Box::new(Anonymous::connect().await?)),
     };
     let gateway = Gateway(Arc::new(Inner {
         namespace: config.namespace.clone(),

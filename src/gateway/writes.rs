@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -21,7 +21,7 @@ use super::mirror::Shown;
 use super::old::{Session, Status};
 use super::problem::{Body as ProblemBody, Problem};
 use super::request::{Asked, CreateSession, Kept, spoken_for};
-use super::routes;
+use super::routes::{self, Id};
 use super::state::Gateway;
 use crate::api::{DesiredState, Game, GameSession};
 
@@ -43,7 +43,7 @@ pub struct Message {
 #[utoipa::path(
     post, path = "/sessions", tag = "sessions", request_body = CreateSession,
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key of the same user makes the same session, however often it is sent"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key of the same user makes the same session, however often it is sent", min_length = 1, max_length = 255),
         ("Prefer" = Option<String>, Header, description = "respond-async: answer at once with 202"),
     ),
     responses(
@@ -188,7 +188,7 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 pub async fn delete(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Message>, Problem> {
     end(&gateway, &caller, &id).await?;
     Ok(Json(Message {
@@ -237,7 +237,7 @@ pub async fn end(gateway: &Gateway, caller: &Caller, id: &str) -> Result<(), Pro
 pub async fn stop(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     wish(&gateway, &caller, &id, DesiredState::Stopped, STOP).await
 }
@@ -257,7 +257,7 @@ pub async fn stop(
 pub async fn start(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
     wish(&gateway, &caller, &id, DesiredState::Running, START).await
 }

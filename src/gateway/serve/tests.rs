@@ -53,6 +53,19 @@ async fn what_is_not_there_is_told_as_a_problem_in_the_old_words() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_no_text_is_no_sessions_and_is_told_as_a_problem() {
+    for path in [
+        "/sessions/%ff",
+        "/api/runner/sessions/%ff",
+        "/sessions/%ff/logs",
+    ] {
+        let response = open(http::Request::get(path)).await;
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(told_problem(response).await["error"], "Session not found");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_carries_an_id_and_is_not_sniffed() {
     let response = open(http::Request::get("/sessions").header("x-request-id", "mine")).await;
     assert_eq!(response.headers()["x-request-id"], "mine");
