@@ -45,8 +45,8 @@ crds: ## write what is generated from the types: crds/, docs/api.md
 page: ## build the web page into web/dist (Node 20.19 or later)
 	@cd web && npm ci && npm run build
 
-pictures: ## pictures of the page for the documentation, made by its tests
-	@cd web && PICTURES=$(CURDIR)/docs/pictures npx playwright test --project page --grep picture
+pictures: ## pictures of the page for the documentation, made of real games by its tests (root)
+	@PICTURES=$(CURDIR)/docs/pictures tests/run build page
 
 world: ## a shell in a throw-away world: its own engine and cluster (as root)
 	@tests/world --all-images --shell

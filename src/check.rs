@@ -238,7 +238,7 @@ spec:
 
     #[test]
     fn what_is_no_yaml_is_one_mistake_with_its_place() {
-        let report = report("kind: Game\n  spec: {");
+        let report = report("kind: Game\n  spec: [");
         assert_eq!((report.mistakes, report.games), (1, 0));
         assert!(report.text.contains("line "), "{}", report.text);
     }

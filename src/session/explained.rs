@@ -122,13 +122,10 @@ fn does(spec: &GameSpec, contract: &Contract) -> Vec<(&'static str, String)> {
     for one in &spec.parameters {
         does.push(("may be set", parameter(spec, one)));
     }
-    for (name, _) in &contract.env {
-        does.push(("environment", name.clone()));
-    }
-    does.push((
-        "environment",
-        "GAME_ID, SESSION_ID, USER_ID, as always".to_owned(),
-    ));
+    let always = "GAME_ID, SESSION_ID, USER_ID as always".to_owned();
+    let names = contract.env.iter().map(|(name, _)| name.clone());
+    let names: Vec<String> = names.chain([always]).collect();
+    does.push(("environment", names.join(", ")));
     does
 }
 

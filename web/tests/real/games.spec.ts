@@ -49,7 +49,10 @@ test('conditions, addresses and the YAML of a session are those of kubectl', asy
   await expect(page.locator('.stages .done')).toHaveCount(4);
   for (const type of ['Accepted', 'ImageReady', 'Started', 'Ready']) await expect(page.locator('.timeline')).toContainText(`${type}: True`);
   const yaml = (await page.getByRole('region', { name: 'Session as YAML' }).textContent()) ?? '';
-  expect(kubectl(['diff', '--server-side', '-n', NAMESPACE, '-f', '-'], yaml)).toBe('');
+  const { metadata, spec } = JSON.parse(kubectl(['create', '--dry-run=client', '-o', 'json', '-f', '-'], yaml));
+  expect(metadata).toMatchObject({ name: 'friday', namespace: NAMESPACE });
+  expect(spec).toEqual(JSON.parse(inside('get', 'gamesession', 'friday', '-o', 'json')).spec);
+  kubectl(['apply', '--dry-run=server', '-f', '-'], yaml);
 });
 
 test('the page outlives the program, and the game does too', async ({ page }) => {
@@ -95,6 +98,7 @@ test('a form refuses what the browser can tell, and the controller what it canno
 test('a right form becomes a game, and its log is followed', async ({ page }) => {
   await page.goto(`${program.url}#/new?game=teeworlds`);
   const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('User').fill('bob');
   await dialog.getByLabel('NAME', { exact: true }).fill('munich');
   await dialog.getByLabel('MAP').selectOption('ctf2');
   await dialog.getByRole('button', { name: 'Create' }).click();
@@ -125,23 +129,31 @@ test('with tokens: who may look sees, and who may not stop is told so', async ({
   await gateway.kill();
 });
 
+// Pictures for the documentation, of what the tests above have left: PICTURES=FOLDER.
 const folder = process.env['PICTURES'];
 if (folder) {
   test('pictures of a real run', async ({ page }) => {
+    kubectl(['apply', '-n', NAMESPACE, '-f', '-'], sessionYaml('league', 'wesnoth', 'carol', 'Stopped'));
     await page.emulateMedia({ reducedMotion: 'reduce' });
-    for (const [name, hash, width] of [
-      ['table', '', 1280],
-      ['create', '#/new?game=teeworlds', 1280],
-      ['detail', '#/sessions/friday', 1280],
-      ['table', '', 400],
+    const views = {
+      table: ['', 'Stopped'],
+      create: ['#/new?game=teeworlds', 'MAX_PLAYERS'],
+      detail: ['#/sessions/friday', 'Accepted: True'],
+    } as const;
+    for (const [name, width, colorScheme] of [
+      ['table', 1280, 'light'],
+      ['create', 1280, 'light'],
+      ['detail', 1280, 'light'],
+      ['table', 1280, 'dark'],
+      ['table', 400, 'light'],
     ] as const) {
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme });
-        await page.setViewportSize({ width, height: 800 });
-        await page.goto(program.url + hash);
-        await expect(page.getByText('friday').first()).toBeVisible();
-        await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
-      }
+      const [hash, text] = views[name];
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(program.url + hash);
+      await expect(page.getByText(text).locator('visible=true').first()).toBeVisible(LONG);
+      await expect(page.getByText('Loading…')).toHaveCount(0);
+      await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
     }
   });
 }

@@ -40,6 +40,7 @@ const healthy = (port: number) =>
 export class Program {
   readonly namespace: string;
   port = 0;
+  private admin = 0;
   private child: ChildProcess | undefined;
   private readonly command: string;
   private readonly flags: string[];
@@ -49,7 +50,7 @@ export class Program {
     this.command = command;
     this.namespace = namespace;
     this.flags = flags;
-    this.log = join(mkdtempSync(join(needed('DILLINGER_WORLD'), 'page-')), `${command}.log`);
+    this.log = join(mkdtempSync(join(needed('DILLINGER_WORLD'), 'log', 'page-')), `${command}.log`);
   }
 
   get url(): string {
@@ -59,9 +60,10 @@ export class Program {
   /** Starts it, on the address that it had before if it had one, and waits until it is healthy. */
   async start(): Promise<void> {
     this.port ||= await freePort();
+    this.admin ||= await freePort();
     const flags = ['--namespace', this.namespace, '--gateway-address', `127.0.0.1:${this.port}`, ...this.flags];
     if (this.command === 'run') {
-      flags.push('--watch-namespaces', this.namespace, '--lease-namespace', this.namespace, '--admin-address', '127.0.0.1:0');
+      flags.push('--watch-namespaces', this.namespace, '--lease-namespace', this.namespace, '--admin-address', `127.0.0.1:${this.admin}`);
     }
     const child = spawn(needed('DILLINGER_RUNNER_BIN'), [this.command, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     const log = createWriteStream(this.log, { flags: 'a' });
@@ -92,5 +94,5 @@ export function prepare(namespace: string, games: string[]): void {
   for (const game of games) kubectl(['apply', '-n', namespace, '-f', join(ROOT, `deploy/games/${game}.yaml`)]);
 }
 
-export const sessionYaml = (name: string, game: string) =>
-  `apiVersion: dillinger.dev/v1alpha1\nkind: GameSession\nmetadata: {name: ${name}}\nspec: {gameRef: {name: ${game}}, user: alice}\n`;
+export const sessionYaml = (name: string, game: string, user = 'alice', wish = 'Running') =>
+  `apiVersion: dillinger.dev/v1alpha1\nkind: GameSession\nmetadata: {name: ${name}}\nspec: {gameRef: {name: ${game}}, user: ${user}, desiredState: ${wish}}\n`;
