@@ -1,6 +1,7 @@
 //! Takes connections and answers on them, with limits that a slow or greedy client cannot pass: connections at once, time to
 //! send a request's head, its size. At the end what is under way is finished, for a while.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -28,6 +29,25 @@ const HEADERS: usize = 64;
 const DRAIN: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something (file descriptors, memory).
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes that the kernel keeps for a client that does not read. Left to itself it keeps megabytes, for each of them; with less
+/// than this, long answers to clients far away would wait for their acknowledgements.
+const UNREAD: u32 = 128 * 1024;
+/// Connections that wait to be taken.
+const WAITING: u32 = 1_024;
+
+/// Listens there; what is accepted inherits the bound of what may lie unread.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As TcpListener::bind does: connections of a gateway that ended do not keep the next one from its address.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(UNREAD)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
 
 /// Answers until `stop`, then finishes.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {

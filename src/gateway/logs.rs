@@ -228,7 +228,7 @@ mod tests {
             tail: Some(7),
             follow: Some(true),
         };
-        let id = Path("friday".to_owned());
+        let id = Id("friday".to_owned());
         logs(State(gateway), Extension(caller), id, Ok(Query(query))).await
     }
 

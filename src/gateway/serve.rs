@@ -13,7 +13,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use kube::{Api, Client};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -54,8 +53,7 @@ pub async fn gateway(
     backend: Option<(String, Option<Token>)>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.address).await;
-    let listener = listener
+    let listener = accept::listen(config.address)
         .with_context(|| format!("--gateway-address {}: cannot listen there", config.address))?;
     let address = listener
         .local_addr()

@@ -1,6 +1,10 @@
 //! The examples of `docs/rest.md` do what the page says.
 
-use crate::harness::testgame;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::harness::{LIMIT, testgame};
 use crate::old_calls::until_catalog;
 use crate::process;
 
@@ -23,17 +27,28 @@ async fn every_command_of_the_page_is_answered() {
     assert!(commands.len() >= 7, "{commands:?}");
     let mut id = String::new();
     for command in commands {
-        // One that goes on for ever is heard until its first line.
-        let endless = command.contains("follow=true") || command.contains("/events");
-        let mut script = command
+        let script = command
             .replace("localhost:3002", &format!("127.0.0.1:{}", gateway.port))
-            .replace("curl ", "curl --silent --show-error --fail-with-body ");
-        if endless {
-            script.push_str(" | head -n 1");
-        }
+            .replace("curl ", "exec curl --silent --show-error --fail-with-body ");
         let mut shell = tokio::process::Command::new("bash");
-        let output = shell.args(["-c", &script]).env("ID", &id).output();
-        let output = output.await.expect("bash runs");
+        shell
+            .args(["-c", &script])
+            .env("ID", &id)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut running = shell.spawn().expect("bash runs");
+        // One that goes on for ever is heard until its first line.
+        if command.contains("follow=true") || command.contains("/events") {
+            let mut lines = BufReader::new(running.stdout.take().expect("a pipe")).lines();
+            let first = tokio::time::timeout(LIMIT, lines.next_line()).await;
+            let first = first.unwrap_or_else(|_| panic!("{script} says nothing"));
+            let first = first.expect("a pipe").expect("a line");
+            assert!(!first.is_empty(), "{script}");
+            continue;
+        }
+        let output = running.wait_with_output().await.expect("curl runs");
         let said = String::from_utf8_lossy(&output.stdout);
         let wrong = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}\n{said}{wrong}");
