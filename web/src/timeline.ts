@@ -12,7 +12,7 @@ export interface Entry {
   key: string;
 }
 
-/** The newest first. */
+/** The newest first; in one second, which is all that conditions tell, the later step. */
 export function timeline(session: Session, resource: Resource | undefined, events: Happening[]): Entry[] {
   const entries: Entry[] = [];
   const moment = (time: string | undefined, what: string, words = '', bad = false) => {
@@ -26,6 +26,8 @@ export function timeline(session: Session, resource: Resource | undefined, event
   if (exit) moment(exit.finishTime, t.moment.exited, t.exit(exit.reason ?? '', exit.exitCode, exit.signal), exit.reason !== 'Completed' && exit.reason !== 'Requested');
   moment(status?.finishTime, t.moment.finished);
   for (const one of status?.conditions ?? []) {
+    // That it has not ended and is not stuck is no news.
+    if (one.status === 'False' && (one.type === 'Finished' || one.type === 'Stalled')) continue;
     const words = [one.reason, one.message].filter(Boolean).join(': ');
     entries.push({ time: one.lastTransitionTime, what: `${one.type}: ${one.status}`, words, bad: isBad(one), key: `c ${one.type}` });
   }
@@ -33,7 +35,7 @@ export function timeline(session: Session, resource: Resource | undefined, event
     const words = one.count && one.count > 1 ? `${one.message} (${t.times(one.count)})` : one.message;
     entries.push({ time: one.time, what: one.reason, words, bad: one.type === 'Warning', key: `e ${place} ${one.reason}` });
   });
-  return entries.sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+  return entries.reverse().sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
 }
 
 const isBad = (one: Condition) => one.type === 'Stalled' && one.status === 'True';

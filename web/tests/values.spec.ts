@@ -142,6 +142,7 @@ const RESOURCE: Resource = {
       { type: 'ImageReady', status: 'True', reason: 'ImagePresent', message: '', lastTransitionTime: '2026-01-01T00:00:02Z' },
       { type: 'Started', status: 'False', reason: 'BackOff', message: 'again in 10 s', lastTransitionTime: '2026-01-01T00:00:06Z' },
       { type: 'Ready', status: 'False', reason: 'BackOff', message: 'again in 10 s', lastTransitionTime: '2026-01-01T00:00:06Z' },
+      { type: 'Finished', status: 'False', reason: 'NotFinished', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
     ],
   },
 };
@@ -152,8 +153,8 @@ test('the timeline has conditions, events and moments, the newest first', () => 
   const entries = timeline(one, RESOURCE, events);
   expect(entries.map((entry) => entry.what)).toEqual([
     'BackOff',
-    'Started: False',
     'Ready: False',
+    'Started: False',
     t.moment.exited,
     'ImageReady: True',
     'Accepted: True',
@@ -162,6 +163,10 @@ test('the timeline has conditions, events and moments, the newest first', () => 
   expect(entries[0]).toMatchObject({ words: 'exit code 3 (4 times)', bad: true });
   expect(entries[3]?.words).toBe('Error, exit code 3');
   expect(timeline(one, undefined, [])).toHaveLength(1);
+  // A condition of the second in which it was created comes after that.
+  const [accepted] = RESOURCE.status?.conditions ?? [];
+  const early = timeline(one, { ...RESOURCE, status: { conditions: [{ ...accepted!, lastTransitionTime: one.created }] } }, []);
+  expect(early.map((entry) => entry.what)).toEqual(['Accepted: True', t.moment.created]);
 });
 
 test('how far a session is comes from its conditions, and from its reason where there are none', () => {
