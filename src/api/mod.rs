@@ -3,6 +3,7 @@
 //! Types only: no client, no decisions. What a field means is said in its description,
 //! which `kubectl explain` shows.
 
+mod cluster;
 mod game;
 mod parameter;
 mod port;
@@ -14,6 +15,7 @@ mod schema;
 mod session;
 mod status;
 
+pub use cluster::*;
 pub use game::*;
 pub use parameter::*;
 pub use port::*;

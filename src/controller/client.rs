@@ -138,7 +138,7 @@ fn watched_kind(request: &Request<Body>) -> Option<&'static str> {
 }
 
 /// What we watch.
-const KINDS: [&str; 2] = ["gamesessions", "games"];
+const KINDS: [&str; 4] = ["gamesessions", "games", "pods", "nodes"];
 
 /// When the API server last answered the start of each watch. A watch is started anew every 30 s.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +155,13 @@ impl WatchAges {
     pub fn answered_since(&self, kind: &str, then: Instant) -> bool {
         let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ages.iter().any(|(known, at)| *known == kind && *at > then)
+    }
+
+    /// How long ago the start of a watch of this kind was answered; None: never.
+    pub fn age(&self, kind: &str) -> Option<Duration> {
+        let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, at) = ages.iter().find(|(known, _)| *known == kind)?;
+        Some(at.elapsed())
     }
 
     /// Seconds since the last answer, for each kind that was ever answered.
@@ -198,6 +205,7 @@ mod tests {
             kind("https://h/apis/dillinger.dev/v1alpha1/namespaces/n/games?watch=true"),
             Some("games")
         );
-        assert_eq!(kind("https://h/api/v1/pods?watch=true"), None);
+        assert_eq!(kind("https://h/api/v1/pods?watch=true"), Some("pods"));
+        assert_eq!(kind("https://h/api/v1/secrets?watch=true"), None);
     }
 }

@@ -78,6 +78,7 @@ impl Memory {
         if let Some(known) = self.lock().get_mut(uid) {
             known.failed = None;
             known.memo.trouble = None;
+            known.memo.quota = None;
         }
     }
 

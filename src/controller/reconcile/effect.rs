@@ -78,6 +78,9 @@ impl Reconcile<'_> {
                         .memory
                         .change(self.uid, |known| known.memo.refused = refused);
                 }
+                if let (Effect::Create(_), EffectError::Quota(words)) = (effect, &error) {
+                    return Err(self.over_quota(o, words).await);
+                }
                 let words = format!("{}: {error}", write.label());
                 Err(self.failed(o, error.label(), words).await)
             }
@@ -90,26 +93,47 @@ impl Reconcile<'_> {
         if self.ctx.memory.failed(self.uid, &told) {
             let mut o = o.clone();
             o.memo.trouble = Some(told);
-            let plan = plan(&o);
-            let status = report::status(&o, &o.facts, &plan);
-            if differs(&self.session, &status) {
-                let write = self
-                    .ctx
-                    .sessions
-                    .status(&self.session, &status, Write::Report);
-                match write.await.and_then(|reply| match reply {
-                    Some(reply) => {
-                        trace::changed(self.ctx, &self.session, &reply, plan.row);
-                        self.keep(reply)
-                    }
-                    None => Ok(()),
-                }) {
-                    Ok(()) => {}
-                    Err(error) => tracing::debug!(uid = self.uid, %error, "not told"),
-                }
-            }
+            self.tell(&o).await;
         }
         End::Failed(Failure { reason, words })
+    }
+
+    /// A create that has to wait for room, in the API server's words; it is told at once, and tried again.
+    async fn over_quota(&mut self, o: &Observation, words: &str) -> End {
+        let told: String = words.chars().take(TOLD).collect();
+        let mut o = o.clone();
+        o.memo.quota = Some(told.clone());
+        self.ctx
+            .memory
+            .change(self.uid, |known| known.memo.quota = Some(told));
+        self.tell(&o).await;
+        End::Failed(Failure {
+            reason: "quota",
+            words: words.to_owned(),
+        })
+    }
+
+    /// Reports what is planned over this observation, if that says anything new.
+    async fn tell(&mut self, o: &Observation) {
+        let plan = plan(o);
+        let status = report::status(o, &o.facts, &plan);
+        if !differs(&self.session, &status) {
+            return;
+        }
+        let write = self
+            .ctx
+            .sessions
+            .status(&self.session, &status, Write::Report);
+        match write.await.and_then(|reply| match reply {
+            Some(reply) => {
+                trace::changed(self.ctx, &self.session, &reply, plan.row);
+                self.keep(reply)
+            }
+            None => Ok(()),
+        }) {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(uid = self.uid, %error, "not told"),
+        }
     }
 
     /// Where the session's effects go: the recorded engine, and no other.

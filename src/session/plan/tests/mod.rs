@@ -6,6 +6,7 @@ mod ended;
 mod finished;
 mod getting;
 mod model;
+mod pods;
 mod properties;
 mod running;
 mod sketch;
