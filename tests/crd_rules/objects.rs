@@ -53,6 +53,18 @@ pub fn game() -> Value {
             "securityContext": {"runAsUser": 1001, "runAsGroup": 1002, "readOnlyRootFilesystem": false},
             "scratch": [{"mountPath": "/tmp", "sizeLimit": "64Mi"}],
             "storage": [{"name": "world", "mountPath": "/data", "size": "2Gi"}],
+            "exposure": "HostPort",
+            "nodeSelector": {"pool": "games"},
+            "tolerations": [
+                {"key": "games", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "spot", "operator": "Equal", "value": "yes", "effect": "PreferNoSchedule"},
+                {"key": "spot", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 60},
+            ],
+            "priorityClassName": "players",
+            "runtimeClassName": "gvisor",
+            "imagePullSecrets": [{"name": "registry"}],
+            "hostUsers": false,
+            "storageClassName": "fast",
         },
     })
 }

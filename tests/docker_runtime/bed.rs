@@ -243,6 +243,7 @@ impl Bed {
             path: "/data".into(),
             size_bytes: 1 << 30,
             labels,
+            class: None,
         }
     }
 

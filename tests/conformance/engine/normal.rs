@@ -118,6 +118,7 @@ impl Names {
                 let made = match made {
                     Made::Fresh => json!("Fresh"),
                     Made::Failed(words) => json!({"failed": kind(words)}),
+                    Made::Awaited(reason, _) => json!({"awaited": reason.as_str()}),
                     Made::PortClash(ports, words) => json!({"clash": ports, "kind": kind(words)}),
                 };
                 json!({"created": self.container(c), "made": made})
