@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim bench counts lint fmt crds world images cluster cluster-down control-plane clean
+.PHONY: help demo down test sim mutants fuzz soak bench counts lint fmt crds world images cluster cluster-down control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -14,10 +14,19 @@ down: ## stop and remove everything that make demo made
 test: ## set up what is missing and run every test (STAGES="..." for some; tests/run --list)
 	@tests/run $(STAGES)
 
-sim: ## every schedule of the simulation, the long sweeps too (some minutes)
-	@cargo test --locked --profile sim --test sim -- --include-ignored
+sim: ## every scenario of the simulation under every schedule of faults, and a table (minutes; SIM_FULL=1 all pairs)
+	@tests/sim/run
 
-bench: ## measure what the controller costs, under two hours (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
+soak: ## churn of 3 × 3 minutes, the long crash sweep and a full disk, on real parts (root; tests/soak says more)
+	@tests/soak
+
+mutants: ## seed each fault of tests/mutants.d into a copy of the tree, and say which test catches it (ONLY="name ...")
+	@tests/mutants $(ONLY)
+
+fuzz: ## hostile input with many more cases than a build tries (CASES=20000)
+	@tests/fuzz
+
+bench: ## measure what the controller costs, in about an hour (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
 	@benches/run $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 counts: ## write anew, on purpose, how many instructions and allocations are expected

@@ -58,6 +58,11 @@ impl Clock {
         reading
     }
 
+    /// What the host's clock says, jumps and all. For what it is compared with alone: times that others wrote by it.
+    pub fn wall(&self) -> Timestamp {
+        (self.0.wall)()
+    }
+
     /// How long from now until `then`; zero if it passed.
     pub fn until(&self, then: Timestamp) -> Duration {
         Duration::try_from(then.duration_since(self.now())).unwrap_or_default()
@@ -169,6 +174,17 @@ mod tests {
             clock.now().duration_since(before),
             SignedDuration::from_secs(102)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_shows_the_jump_that_the_clock_does_not_follow() {
+        let (offset, read) = wall();
+        let clock = Clock::new(read);
+        let before = clock.now();
+        offset.store(3600, Ordering::Relaxed);
+        assert_eq!(clock.now(), before);
+        let ahead = clock.wall().duration_since(before);
+        assert_eq!(ahead, SignedDuration::from_hours(1));
     }
 
     #[test]

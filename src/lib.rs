@@ -9,6 +9,8 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod controller;
+#[cfg(test)]
+pub(crate) mod hostile;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;

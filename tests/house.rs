@@ -237,6 +237,36 @@ fn every_module_says_what_it_promises() {
     assert_none(&silent, "a module begins with //!");
 }
 
+/// What a page names in backticks and no source has: tests by their sentences, kinds of schedules by their word.
+fn unknown_names(page: &str, sources: &[Source]) -> Vec<String> {
+    let test = Regex::new(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`").expect("a pattern");
+    let kind = Regex::new(r"`(Kind::[A-Za-z]+)`").expect("a pattern");
+    let tests = test.captures_iter(page);
+    let tests = tests.map(|name| format!("fn {}(", &name[1]));
+    let kinds = kind.captures_iter(page).map(|name| name[1].to_owned());
+    let missing = |name: &String| !sources.iter().any(|source| source.text.contains(name));
+    tests.chain(kinds).filter(missing).collect()
+}
+
+#[test]
+fn every_test_that_the_page_on_reliability_names_exists_and_every_fault_names_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let page = fs::read_to_string(path).expect("the page is there");
+    let unknown = unknown_names(&page, &sources(&["src", "tests"]));
+    assert_none(&unknown, "docs/reliability.md names what does not exist");
+    let faults = page
+        .split("\n## ")
+        .find(|part| part.starts_with("Fault by fault"));
+    let faults = faults.expect("the page has faults").lines();
+    let rows: Vec<_> = faults
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| Fault |"))
+        .collect();
+    assert!(rows.len() >= 50, "{} rows", rows.len());
+    let held = Regex::new(r"`[a-z0-9]+(?:_[a-z0-9]+){2,}`").expect("a pattern");
+    let bare: Vec<_> = rows.iter().filter(|row| !held.is_match(row)).collect();
+    assert!(bare.is_empty(), "no test holds {bare:#?}");
+}
+
 #[test]
 fn the_rules_find_what_breaks_them() {
     let source = |path: &str, text: &str| Source {
@@ -256,6 +286,14 @@ fn the_rules_find_what_breaks_them() {
         1
     );
     assert_eq!(found("#[cfg(test)]\nmod t;\nx.unwrap();", "unwrap"), 1);
+
+    let there = [source(
+        "src/a.rs",
+        "fn what_is_there_is_found() {} Kind::There",
+    )];
+    let page = "`what_is_there_is_found` `what_is_not_there_is_told` `Kind::There` `Kind::Other`";
+    let missing = ["fn what_is_not_there_is_told(", "Kind::Other"];
+    assert_eq!(unknown_names(page, &there), missing);
 
     let mut tree = [
         source("src/a/mod.rs", "mod c;\n#[cfg(test)]\npub(crate) mod b;\n"),

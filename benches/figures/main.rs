@@ -151,14 +151,23 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(verdict(failures.is_empty()))
         }
         Command::Agree { first, second } => {
-            let disagreements = report::agreement(&report::read(&first)?, &report::read(&second)?);
-            for disagreement in &disagreements {
+            let found = report::agreement(&report::read(&first)?, &report::read(&second)?);
+            for disagreement in found.against.iter().chain(&found.apart) {
                 println!("{disagreement}");
             }
-            if disagreements.is_empty() {
-                println!("they agree");
-            }
-            Ok(verdict(disagreements.is_empty()))
+            println!(
+                "{} of {} measured figures lie apart, {} by chance at most; {} reasons against: they {}",
+                found.apart.len(),
+                found.compared,
+                report::agreement::by_chance(found.compared),
+                found.against.len(),
+                if found.holds() {
+                    "agree"
+                } else {
+                    "do not agree"
+                }
+            );
+            Ok(verdict(found.holds()))
         }
     }
 }

@@ -217,6 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{any_json, cases, text};
 
     fn bytes(text: &str) -> Result<i64, QuantityError> {
         Quantity(text.to_owned()).bytes()
@@ -335,10 +336,52 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
-        fn no_text_panics(text in ".*") {
-            let _ = bytes(&text);
-            let _ = millis(&text);
+        fn whatever_the_text_it_is_a_quantity_or_told_apart_in_few_words(text in prop_oneof![".*", text()]) {
+            for read in [bytes(&text), millis(&text)] {
+                if let Err(why) = read {
+                    prop_assert!(why.to_string().chars().count() <= 32 * 10 + 128, "{}", why);
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_the_json_it_is_a_quantity_of_that_text_or_none(value in any_json()) {
+            let read = serde_json::from_value::<Quantity>(value.clone()).ok();
+            let is = match &value {
+                serde_json::Value::String(text) => Some(text.clone()),
+                serde_json::Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+                _ => None,
+            };
+            prop_assert_eq!(read.map(|quantity| quantity.0), is);
+        }
+
+        #[test]
+        fn whatever_the_digits_and_suffix_the_value_is_the_one_of_exact_arithmetic(
+            whole in "[0-9]{0,9}",
+            fraction in "[0-9]{0,9}",
+            suffix in proptest::sample::select(&["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti"][..]),
+        ) {
+            prop_assume!(!(whole.is_empty() && fraction.is_empty()));
+            let power = |letters: &str, base: i128| letters.find(suffix).map(|at| base.pow(u32::try_from(at).unwrap()));
+            let binary = suffix.strip_suffix('i');
+            // In units of 10^-18, so that every one of them is whole.
+            let unit = match (suffix, binary) {
+                ("", _) => 10_i128.pow(18),
+                ("n", _) => 10_i128.pow(9),
+                ("u", _) => 10_i128.pow(12),
+                ("m", _) => 10_i128.pow(15),
+                (_, Some(letter)) => 1024 * 1024_i128.pow(u32::try_from("KMGT".find(letter).unwrap()).unwrap()) * 10_i128.pow(18),
+                (_, None) => 1000 * power("kMGTPE", 1000).unwrap() * 10_i128.pow(18),
+            };
+            let digits: i128 = format!("0{whole}{fraction}").parse().unwrap();
+            let scale = 10_i128.pow(u32::try_from(fraction.len()).unwrap());
+            let Some(exact) = digits.checked_mul(unit) else { return Ok(()) };
+            let up = |value: i128, by: i128| value / by + i128::from(value % by != 0);
+            let want = i64::try_from(up(exact, scale * 10_i128.pow(18)));
+            prop_assert_eq!(bytes(&format!("{whole}.{fraction}{suffix}")).ok(), want.ok());
         }
 
         #[test]

@@ -1,8 +1,10 @@
 //! The flags as a user writes them.
 
 use clap::CommandFactory;
+use proptest::prelude::*;
 
 use super::*;
+use crate::hostile::{cases, text};
 
 fn flags(args: &[&str]) -> Flags {
     let args = ["dillinger-runner", "controller"]
@@ -16,6 +18,27 @@ fn flags(args: &[&str]) -> Flags {
 
 fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
     flags(args).resolve_in(None)
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn whatever_text_stands_for_a_range_a_host_or_a_name_it_is_one_or_refused(
+        text in prop_oneof![text(), "[0-9]{0,6} ?- ?[0-9]{0,6}", "[a-zA-Z0-9.-]{0,70}"],
+    ) {
+        if let Ok(range) = parse_range("--port-range", &text) {
+            prop_assert!(*range.start() > 0 && range.start() <= range.end(), "{}", text);
+        }
+        if let Ok(host) = advertised(Some(text.clone()), [127, 0, 0, 1].into()) {
+            prop_assert!(!host.is_empty() && host.len() <= 253, "{}", host);
+            prop_assert!(host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:%".contains(&b)), "{}", host);
+        }
+        if let Ok(names) = names("--watch-namespaces", vec![text.clone(), text.clone()]) {
+            prop_assert!(names.len() <= 1 && names.iter().all(|name| is_label(name)), "{}", text);
+        }
+        let _ = parse_runtimes(&[text]);
+    }
 }
 
 #[test]

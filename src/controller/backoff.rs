@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::jitter::Jitter;
 
 /// The first wait: short enough that a lost answer is not seen, long enough not to spin.
@@ -12,11 +14,17 @@ const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait.
 const MOST: Duration = Duration::from_secs(300);
 
-/// How often each session failed in a row.
+/// How often each session failed in a row, and until when it waits.
 #[derive(Debug)]
 pub struct Backoff {
-    failures: Mutex<HashMap<String, u32>>,
+    failures: Mutex<HashMap<String, Failures>>,
     jitter: Jitter,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    times: u32,
+    until: Instant,
 }
 
 impl Backoff {
@@ -29,13 +37,22 @@ impl Backoff {
 
     /// One more failure of this session: how long to wait now.
     pub fn failed(&self, uid: &str) -> Duration {
-        let times = {
-            let mut failures = self.lock();
-            let times = failures.entry(uid.to_owned()).or_default();
-            *times = times.saturating_add(1);
-            *times
+        let mut failures = self.lock();
+        let times = failures.get(uid).map_or(0, |known| known.times);
+        let wait = self.jitter.down(doubled(FIRST, times, MOST), 0.5);
+        let failed = Failures {
+            times: times.saturating_add(1),
+            until: Instant::now() + wait,
         };
-        self.jitter.down(doubled(FIRST, times - 1, MOST), 0.5)
+        failures.insert(uid.to_owned(), failed);
+        wait
+    }
+
+    /// What is left of this session's wait; None: it waits for nothing.
+    pub fn left(&self, uid: &str) -> Option<Duration> {
+        let until = self.lock().get(uid)?.until;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 
     /// The session went through a whole reconcile.
@@ -53,7 +70,7 @@ impl Backoff {
         self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Failures>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -92,6 +109,20 @@ mod tests {
         backoff.succeeded("a");
         assert_eq!(backoff.failed("a"), FIRST);
         assert_eq!(backoff.failed("b"), FIRST * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_over_when_its_time_is_and_with_a_success() {
+        let backoff = backoff();
+        assert_eq!(backoff.left("a"), None);
+        backoff.failed("a");
+        tokio::time::advance(FIRST / 4).await;
+        assert_eq!(backoff.left("a"), Some(FIRST / 4 * 3));
+        tokio::time::advance(FIRST / 4 * 3).await;
+        assert_eq!(backoff.left("a"), None);
+        assert_eq!(backoff.failed("a"), FIRST * 2, "it still counts");
+        backoff.succeeded("a");
+        assert_eq!(backoff.left("a"), None);
     }
 
     #[test]

@@ -124,6 +124,8 @@ impl SessionCache {
             return Change::default();
         }
         let before = inner.unlink(&key);
+        // Older than what was known: the API server forgot, a status of ours perhaps.
+        let forgotten = before.as_ref().is_some_and(late);
         let uid = kept.shared_uid();
         inner.by_uid.insert(uid.clone(), key.clone());
         let known = Known {
@@ -136,7 +138,7 @@ impl SessionCache {
         inner.known.insert(key, known);
         match before {
             Some(before) if before.kept.uid() == &*uid => Change {
-                look: before.print != print,
+                look: before.print != print || forgotten,
                 gone: None,
             },
             Some(before) => Change {

@@ -1,10 +1,12 @@
 //! The connection to the API server: HTTP/2 where it speaks it, TCP_NODELAY, no retries of its own, watches looked
-//! at as they pass. Connecting happens at a call, so building never waits for the API server.
+//! at as they pass. Connecting happens at a call, so building never waits for the API server; where it fails, the
+//! configuration is read anew.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -17,6 +19,8 @@ use rustls_pki_types::ServerName;
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceBuilder};
 
+use super::renewed::{Make, Renewed};
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -28,39 +32,46 @@ pub enum ClientError {
 
 /// The client that the environment names.
 pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
-    let config = Config::infer().await.map_err(ClientError::NoConfig)?;
-    build(&config, watches.clone()).map_err(ClientError::Unusable)
+    let watches = watches.clone();
+    let way = move |config: &Config| {
+        let hyper = HyperClient::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PONG)
+            .http2_keep_alive_while_idle(true)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .build::<_, Body>(https(config)?);
+        let stack = ServiceBuilder::new()
+            .layer(config.base_uri_layer())
+            .option_layer(config.auth_layer()?)
+            .layer(config.extra_headers_layer()?)
+            .map_err(BoxError::from)
+            .service(hyper);
+        Ok::<_, kube::Error>(Bounded::new(stack, watches.clone()))
+    };
+    let config = read().await?;
+    let first = way(&config).map_err(ClientError::Unusable)?;
+    let way = Arc::new(way);
+    let again: Make<_> = Box::new(move || {
+        let way = way.clone();
+        async move { way(&read().await?).map_err(ClientError::Unusable) }.boxed()
+    });
+    let renewed = Renewed::new(first, again);
+    Ok(Client::new(renewed, config.default_namespace))
 }
 
-fn build(config: &Config, watches: WatchAges) -> Result<Client, kube::Error> {
+async fn read() -> Result<Config, ClientError> {
+    Config::infer().await.map_err(ClientError::NoConfig)
+}
+
+/// kube's own connector speaks HTTP/1.1 only: a connection for each call under way, and a third more of our CPU.
+fn https(config: &Config) -> Result<HttpsConnector<HttpConnector>, kube::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     // Off by default: 40 ms spikes of Nagle's algorithm with delayed acknowledgements.
     http.set_nodelay(true);
     http.set_connect_timeout(config.connect_timeout);
-    let hyper = HyperClient::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .http2_keep_alive_interval(PING)
-        .http2_keep_alive_timeout(PONG)
-        .http2_keep_alive_while_idle(true)
-        .http2_initial_stream_window_size(STREAM_WINDOW)
-        .http2_initial_connection_window_size(CONNECTION_WINDOW)
-        .build::<_, Body>(https(config, http)?);
-    let stack = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_err(BoxError::from)
-        .service(hyper);
-    let bounded = Bounded::new(stack, watches);
-    Ok(Client::new(bounded, config.default_namespace.clone()))
-}
-
-/// kube's own connector speaks HTTP/1.1 only: a connection for each call under way, and a third more of our CPU.
-fn https(
-    config: &Config,
-    http: HttpConnector,
-) -> Result<HttpsConnector<HttpConnector>, kube::Error> {
     let tls = config.rustls_client_config()?;
     let mut builder = HttpsConnectorBuilder::new()
         .with_tls_config(tls)

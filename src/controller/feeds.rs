@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use kube::{Resource, ResourceExt};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Came;
@@ -46,10 +47,13 @@ pub(super) fn sessions_sink(
     synced: &Synced,
 ) -> impl FnMut(Saw<Guarded<GameSession>>) + use<> {
     let (ctx, mut first) = (ctx.clone(), Some(synced.clone()));
-    let apply = |ctx: &Context, object: Guarded<GameSession>, came: Came| {
+    let mut begun = Instant::now();
+    let apply = |ctx: &Context, object: Guarded<GameSession>, came: Came, begun: Instant| {
         let key = Named::of(&object);
         let uid = object.uid().unwrap_or_default();
         let version = own_writes::version(&object);
+        // A write that no watch has shown, and that the API server has forgotten.
+        let lost = came == Came::InAList && ctx.own_writes.listed(&uid, version, begun);
         let echo = ctx.own_writes.is_echo(&uid, version);
         let change = ctx.cache.apply(object, came);
         // Once it is in the cache: whoever writes looks there after its answer.
@@ -59,7 +63,7 @@ pub(super) fn sessions_sink(
             ctx.forget(&gone);
         }
         // What we wrote ourselves was planned over already.
-        if change.look && !echo {
+        if lost || (change.look && !echo) {
             match came {
                 // Its version says nothing of what was planned over before.
                 Came::InAList => ctx.triggers.fire(key),
@@ -74,8 +78,9 @@ pub(super) fn sessions_sink(
         }
     };
     move |saw| match saw {
-        Saw::Found(object) => apply(&ctx, object, Came::InAList),
-        Saw::Applied(object) => apply(&ctx, object, Came::AsAnEvent),
+        Saw::Listing => begun = Instant::now(),
+        Saw::Found(object) => apply(&ctx, object, Came::InAList, begun),
+        Saw::Applied(object) => apply(&ctx, object, Came::AsAnEvent, begun),
         Saw::Deleted(object) => remove(&ctx, Named::of(&object), object.meta().uid.as_deref()),
         Saw::Missing(key) => remove(&ctx, key, None),
         Saw::Listed => {
@@ -109,6 +114,7 @@ pub(super) fn games_sink(
         }
     };
     move |saw| match saw {
+        Saw::Listing => {}
         Saw::Found(game) => apply(&ctx, game, Came::InAList),
         Saw::Applied(game) => apply(&ctx, game, Came::AsAnEvent),
         Saw::Deleted(game) => remove(&ctx, Named::of(&game), game.meta().uid.as_deref()),

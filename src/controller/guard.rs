@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use kube::core::PartialObjectMeta;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::session::quoted::plain;
+
+/// Characters of the parser's words that are kept: they show the value that it met, however long.
+const SHOWN: usize = 256;
 
 /// An object as it came, without managedFields; a copy shares it.
 #[derive(Clone, Debug)]
@@ -24,6 +28,13 @@ pub enum Guarded<K> {
 pub struct Unreadable {
     pub metadata: ObjectMeta,
     pub error: String,
+}
+
+/// The rest is passed over unread, however deep it is: kube's own partial object keeps a copy of it first, which has a
+/// limit of depth, and one object past it would stall the watch.
+#[derive(Deserialize)]
+struct Partial {
+    metadata: ObjectMeta,
 }
 
 impl<K> Guarded<K> {
@@ -45,13 +56,12 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
                 Ok(Guarded::Read(Arc::new(object)))
             }
             Err(error) => {
-                let partial: PartialObjectMeta<K> =
+                let Partial { mut metadata } =
                     serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-                let mut metadata = partial.metadata;
                 metadata.managed_fields = None;
                 Ok(Guarded::Unreadable(Arc::new(Unreadable {
                     metadata,
-                    error: error.to_string(),
+                    error: plain(&error.to_string(), SHOWN),
                 })))
             }
         }
@@ -95,8 +105,12 @@ impl<K: Resource + Clone> Resource for Guarded<K> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
     use crate::api::GameSession;
+    use crate::hostile::{cases, edited, edits};
 
     fn parse(spec: &str) -> Guarded<GameSession> {
         let metadata =
@@ -123,6 +137,22 @@ mod tests {
         assert_eq!(parsed.meta().name.as_deref(), Some("friday"));
         assert!(what.error.contains("Wasm"), "{}", what.error);
         assert_eq!(parsed.meta().managed_fields, None);
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn whatever_makes_an_object_unreadable_its_words_are_short_and_its_name_is_kept(edits in edits(4)) {
+            let spec = json!({"gameRef": {"name": "wesnoth"}, "user": "alice", "runtime": "Docker", "parameters": []});
+            let spec = edited(spec, "", &edits);
+            let parsed = parse(&spec.to_string());
+            prop_assert_eq!(parsed.meta().name.as_deref(), Some("friday"));
+            if let Guarded::Unreadable(what) = &parsed {
+                prop_assert!(what.error.chars().count() <= SHOWN + 1, "{}", what.error);
+                prop_assert!(!what.error.chars().any(char::is_control), "{:?}", what.error);
+            }
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::backoff::doubled;
+use super::tried::Tried;
 use crate::session::observation::Memo;
-use crate::session::plan::Row;
+use crate::session::plan::{Effect, Row};
 use crate::session::seen::{Doubt, Seen};
 
 /// What is remembered of one session.
@@ -29,6 +30,8 @@ pub struct Remembered {
     pub reported: Option<Instant>,
     /// How the last effect failed, in words; None: it went through.
     failed: Option<String>,
+    /// The last effect that did not go through, if none went through since.
+    tried: Option<Box<Tried>>,
     /// This session was said to be unreadable, in this version of it.
     pub unreadable: Option<String>,
 }
@@ -39,6 +42,13 @@ impl Remembered {
         if self.started.is_none_or(|(known, _)| known != attempt) {
             self.started = Some((attempt, Instant::now()));
         }
+    }
+
+    /// How long this process has known this attempt's container to run; None: it has not.
+    pub fn running_for(&self, attempt: Option<i32>) -> Option<SignedDuration> {
+        let (known, since) = self.started?;
+        let counts = attempt == Some(known);
+        counts.then(|| SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX))
     }
 }
 
@@ -73,10 +83,24 @@ impl Memory {
         })
     }
 
+    /// This effect was sent, and did not go through.
+    pub fn tried(&self, uid: &str, effect: &Effect, seen: &Seen) {
+        let tried = Box::new(Tried::new(effect, seen));
+        self.change(uid, |known| known.tried = Some(tried));
+    }
+
+    /// The last effect did not go through, and this would be the same once more.
+    pub fn would_repeat(&self, uid: &str, effect: &Effect, seen: &Seen) -> bool {
+        let sessions = self.lock();
+        let tried = sessions.get(uid).and_then(|known| known.tried.as_ref());
+        tried.is_some_and(|tried| tried.is(effect, seen))
+    }
+
     /// An effect went through.
     pub fn went_through(&self, uid: &str) {
         if let Some(known) = self.lock().get_mut(uid) {
             known.failed = None;
+            known.tried = None;
             known.memo.trouble = None;
             known.memo.quota = None;
         }

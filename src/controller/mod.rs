@@ -28,12 +28,15 @@ pub mod own_writes;
 pub mod patch;
 pub mod pulse;
 pub mod reconcile;
+mod renewed;
 pub mod run;
 pub mod scrape;
 pub mod start;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trace;
+mod tried;
 pub mod triggers;
 pub mod watches;

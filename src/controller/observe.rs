@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use super::claim::Claim;
 use super::context::{Context, session_key};
 use super::guard::Guarded;
+use super::times::on_our_clock;
 use crate::api::{ABANDON_ENGINE, DesiredState, FINALIZER, GameSession, RuntimeKind};
 use crate::runtime::{Look, Runtime, SessionKey};
 use crate::session::container;
@@ -96,6 +97,8 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
         {
             known.runs(attempt);
         }
+        let running_for = known.running_for(seen.container().map(|c| c.attempt));
+        on_our_clock(&mut seen, now, ctx.clock.wall(), running_for);
         // Policy Always: the pull that was begun for this attempt is over, and the image is there.
         if image == Image::Present && known.pulling.is_some() && known.pulling == facts.attempt {
             known.memo.pulled = known.pulling.take();

@@ -20,10 +20,22 @@ const GONE: Duration = Duration::from_secs(15 * 60);
 /// Replies by uid.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
-    replies: Mutex<HashMap<String, Arc<GameSession>>>,
+    replies: Mutex<HashMap<String, Reply>>,
     gone: Mutex<HashMap<String, Instant>>,
     /// Versions that our writes made and no watch has shown, oldest first, and when they were answered.
     unseen: Mutex<HashMap<String, Vec<(u64, Instant)>>>,
+}
+
+#[derive(Debug)]
+struct Reply {
+    session: Arc<GameSession>,
+    since: Instant,
+}
+
+impl Reply {
+    fn version(&self) -> u64 {
+        version(&*self.session)
+    }
 }
 
 impl OwnWrites {
@@ -41,7 +53,23 @@ impl OwnWrites {
 
     /// Remembers a reply (or a live GET); it stands until the cache is as new.
     pub fn remember(&self, uid: &str, reply: Arc<GameSession>) {
+        let reply = Reply {
+            session: reply,
+            since: Instant::now(),
+        };
         self.lock().insert(uid.to_owned(), reply);
+    }
+
+    /// A list that was begun then shows this version. A newer reply that we had before it is of an API server that has
+    /// gone back to a backup since: what it says is lost. Whether it was so.
+    pub fn listed(&self, uid: &str, shown: u64, begun: Instant) -> bool {
+        let mut replies = self.lock();
+        let lost = |reply: &Reply| reply.since < begun && reply.version() > shown;
+        let lost = replies.get(uid).is_some_and(lost);
+        if lost {
+            replies.remove(uid);
+        }
+        lost
     }
 
     /// A write of ours was answered with this; it is unseen until it has [`arrived`](Self::arrived).
@@ -72,7 +100,7 @@ impl OwnWrites {
         let mut replies = self.lock();
         if replies
             .get(uid)
-            .is_some_and(|reply| version(&**reply) <= cached)
+            .is_some_and(|reply| reply.version() <= cached)
         {
             replies.remove(uid);
         }
@@ -93,9 +121,9 @@ impl OwnWrites {
             let cached = cached();
             match (replies.get(uid), &cached) {
                 (Some(reply), Some(cached))
-                    if cached.uid() == uid && version(&**reply) > cached.version() =>
+                    if cached.uid() == uid && reply.version() > cached.version() =>
                 {
-                    return Some(reply.clone());
+                    return Some(reply.session.clone());
                 }
                 // The cache is as new, or holds another object of this name, or none: that of the reply is gone.
                 (Some(_), _) => {
@@ -112,7 +140,7 @@ impl OwnWrites {
     pub fn is_echo(&self, uid: &str, shown: u64) -> bool {
         let replies = self.lock();
         let reply = replies.get(uid);
-        reply.is_some_and(|reply| version(&**reply) == shown)
+        reply.is_some_and(|reply| reply.version() == shown)
     }
 
     /// The session is gone.
@@ -125,7 +153,7 @@ impl OwnWrites {
         self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<GameSession>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Reply>> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -206,6 +234,23 @@ mod tests {
         own.remember("u", session("u", 10));
         let newest = own.newest("u", || cached("u", 11));
         assert_eq!(version(&*newest.unwrap()), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_a_restored_api_server_lost_was_planned_over_for_ever() {
+        let own = OwnWrites::default();
+        let second = Duration::from_secs(1);
+        let before = Instant::now();
+        tokio::time::advance(second).await;
+        own.remember("u", session("u", 10));
+        let seen = |at| own.newest("u", || cached("u", at)).map(|s| version(&*s));
+        assert!(!own.listed("u", 8, before));
+        assert_eq!(seen(8), Some(10), "that list was begun before our write");
+        tokio::time::advance(second).await;
+        assert!(!own.listed("v", 8, Instant::now()));
+        assert_eq!(seen(8), Some(10), "that is another session");
+        assert!(own.listed("u", 8, Instant::now()), "it is to be looked at");
+        assert_eq!(seen(8), Some(8));
     }
 
     #[tokio::test(start_paused = true)]

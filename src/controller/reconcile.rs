@@ -54,6 +54,8 @@ enum End {
     Missing,
     /// A call did not go through; the session's backoff says when to look again.
     Failed(Failure),
+    /// What failed would be sent again, before this much of the session's wait is over.
+    TooSoon(Duration),
     /// The claim did not allow a write.
     NotLeading,
 }
@@ -144,6 +146,7 @@ pub async fn reconcile(turn: &Turn, ctx: &Context) -> Looked {
             Wait::For(ctx.jitter.around(SLOW_CLOCK, 0.1))
         }
         End::NotLeading => Wait::For(ctx.jitter.around(CLAIM_BACK, 0.1)),
+        End::TooSoon(left) => Wait::For(left),
         End::Failed(Failure { reason, words }) => {
             let wait = ctx.backoff.failed(uid);
             ctx.metrics
@@ -199,6 +202,7 @@ async fn run(ctx: &Context, key: &Named, kept: &Kept) -> End {
                 session,
                 rereads: 0,
                 row: None,
+                named: false,
             }
             .run()
             .await
@@ -217,6 +221,8 @@ struct Reconcile<'a> {
     rereads: usize,
     /// The row that the last pass met.
     row: Option<Row>,
+    /// A create of this look found its name in use.
+    named: bool,
 }
 
 impl Reconcile<'_> {

@@ -123,6 +123,9 @@ impl Sweep {
             self.namespaces.is_empty() || self.namespaces.contains(&thing.namespace)
         };
         let owned: Vec<Owned> = owned.iter().filter(watched).cloned().collect();
+        for thing in &owned {
+            self.look_again(thing);
+        }
         let mut verdicts = BTreeMap::new();
         for thing in &owned {
             if verdicts.contains_key(&thing.uid) {
@@ -154,6 +157,22 @@ impl Sweep {
                     self.remove(engine, thing).await;
                 }
             }
+        }
+    }
+
+    /// A session that has finished has no container, and no look of its own any more: what a process that stood still
+    /// past its claim made for it late is found by nobody else.
+    fn look_again(&self, thing: &Owned) {
+        let OwnedKind::Container { .. } = thing.kind else {
+            return;
+        };
+        let Some(session) = self.ctx.cache.by_uid(&thing.uid) else {
+            return;
+        };
+        let kept = self.ctx.cache.kept(&session).and_then(|kept| kept.read());
+        let status = kept.as_ref().and_then(|session| session.status.as_ref());
+        if status.is_some_and(|status| status.finish_time.is_some()) {
+            self.ctx.triggers.fire(session);
         }
     }
 

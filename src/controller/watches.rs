@@ -37,6 +37,8 @@ const ANSWERED: Duration = Duration::from_millis(500);
 /// What one watch saw.
 #[derive(Debug)]
 pub enum Saw<K: Resource<DynamicType = ()>> {
+    /// A list is about to be asked for.
+    Listing,
     /// A list shows it: so it is, whatever was known before.
     Found(K),
     /// An event says so.
@@ -94,7 +96,10 @@ impl Watch {
                         (failures, failed_at) = (0, None);
                     }
                     match event {
-                        Event::Init => listed.clear(),
+                        Event::Init => {
+                            listed.clear();
+                            sink(Saw::Listing);
+                        }
                         Event::InitApply(object) => {
                             listed.insert(Named::of(&object));
                             sink(Saw::Found(object));

@@ -133,6 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{cases, text};
 
     #[test]
     fn escape_codes_colour_codes_and_bidi_marks_are_gone() {
@@ -199,11 +200,35 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn whatever_the_log_holds_what_is_shown_is_safe(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
             let shown = safe(&bytes);
             prop_assert!(shown.len() <= 1024);
             prop_assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+        }
+
+        #[test]
+        fn whatever_text_a_game_writes_what_is_shown_is_safe_and_shown_again_the_same(
+            pieces in proptest::collection::vec(text(), 0..8),
+        ) {
+            let shown = safe(pieces.concat().as_bytes());
+            prop_assert!(shown.len() <= 1024 && shown.lines().count() <= 10);
+            prop_assert!(shown.chars().all(|c| c == '\n' || !(c.is_control() || is_invisible(c))));
+            prop_assert_eq!(safe(shown.as_bytes()), shown);
+        }
+
+        #[test]
+        fn whatever_is_fed_a_text_keeps_no_more_than_its_window(
+            chunks in proptest::collection::vec(0..3 * WINDOW, 1..12),
+        ) {
+            let never = Regex::new("never").expect("a pattern");
+            let mut fed = Text::default();
+            for length in chunks {
+                fed.feed(&never, "x".repeat(length).as_bytes());
+                prop_assert!(fed.bytes.len() <= WINDOW);
+            }
         }
     }
 }

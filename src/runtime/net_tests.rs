@@ -1,9 +1,11 @@
 //! The network questions against sockets of this machine.
 
+use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::hostile::{cases, text};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -185,4 +187,71 @@ fn hex_is_sent_as_bytes_and_text_as_it_stands() {
     assert_eq!(bytes_to_send(&probe(None, None)), Ok(vec![]));
     assert!(bytes_to_send(&probe(None, Some("0"))).is_err());
     assert!(bytes_to_send(&probe(None, Some("+1"))).is_err());
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_read_to_its_limit_and_no_further() {
+    let (listener, address) = listener().await;
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            // Ends when the one who asks hangs up.
+            while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        }
+    });
+    let asked = exchange(address, Transport::Tcp, "", "never")
+        .ask(LIMIT)
+        .await;
+    assert!(not_ready(&asked).contains("something else"), "{asked:?}");
+    assert!(not_ready(&http(address, "/", LIMIT).await).contains("not HTTP"));
+    serving.abort();
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn whatever_bytes_a_game_answers_the_words_for_them_can_be_shown(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        words in text(),
+    ) {
+        let asked = exchange(([127, 0, 0, 1], 1).into(), Transport::Tcp, "", ".");
+        for came in [&bytes[..], words.as_bytes()] {
+            let answer = asked.other(came);
+            let shown = not_ready(&answer);
+            prop_assert!(shown.chars().count() <= 200, "{}", shown);
+            prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{:?}", shown);
+        }
+    }
+
+    #[test]
+    fn whatever_head_a_game_answers_its_status_is_the_one_of_its_first_line(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        code in 0..1200_u16,
+        words in text(),
+    ) {
+        let _ = status(&bytes);
+        let _ = status(words.as_bytes());
+        let head = format!("HTTP/1.1 {code:03} {words}\r\nHTTP/1.1 599\r\n");
+        prop_assert_eq!(status(head.as_bytes()), head[9..12].parse().ok());
+    }
+
+    #[test]
+    fn whatever_a_game_is_to_be_sent_it_is_those_bytes_or_a_refusal(
+        bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        words in text(),
+    ) {
+        let probe = |send: Option<&str>, hex: Option<&str>| ExchangeProbe {
+            port: "game".into(),
+            send: send.map(str::to_owned),
+            send_hex: hex.map(str::to_owned),
+            expect: ".".into(),
+        };
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        prop_assert_eq!(bytes_to_send(&probe(None, Some(&hex))), Ok(bytes.clone()));
+        prop_assert_eq!(bytes_to_send(&probe(None, Some(&hex.to_uppercase()))), Ok(bytes));
+        prop_assert_eq!(bytes_to_send(&probe(Some(&words), None)), Ok(words.clone().into_bytes()));
+        let pairs = words.len() % 2 == 0 && words.bytes().all(|b| b.is_ascii_hexdigit());
+        prop_assert_eq!(bytes_to_send(&probe(None, Some(&words))).is_ok(), pairs);
+    }
 }

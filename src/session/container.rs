@@ -220,7 +220,9 @@ pub fn spec(
         grace_seconds: o
             .session
             .grace_seconds
-            .unwrap_or(contract.terms.termination_grace_period_seconds),
+            .unwrap_or(contract.terms.termination_grace_period_seconds)
+            // Less than nothing is for ever, on an engine.
+            .max(0),
         on_cluster: OnCluster {
             pull_policy: contract.image_pull_policy,
             readiness: contract.terms.readiness.clone(),

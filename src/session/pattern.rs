@@ -90,6 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{cases, text};
 
     #[test]
     fn a_searched_pattern_is_found_anywhere_and_a_dot_is_any_byte() {
@@ -138,13 +139,25 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
-        fn no_pattern_panics(pattern in ".{0,64}", text in ".{0,64}") {
+        fn whatever_the_pattern_it_is_compiled_or_refused_in_one_short_line(
+            pattern in prop_oneof![".{0,64}", text(), r"[a(){}|*+?\[\]^$.\\0-9,:]{0,40}"],
+            text in ".{0,64}",
+        ) {
+            for compiled in [searched(&pattern), whole(&pattern)] {
+                if let Err(why) = compiled {
+                    prop_assert!(!why.0.is_empty() && !why.0.contains('\n'), "{}", why);
+                    prop_assert!(why.0.len() <= 256, "{}", why);
+                }
+            }
             if let Ok(found) = searched(&pattern) {
                 found.is_match(text.as_bytes());
             }
             if let Ok(found) = whole(&pattern) {
-                found.is_match(text.as_bytes());
+                let all = found.find(text.as_bytes());
+                prop_assert!(all.is_none_or(|all| all.range() == (0..text.len())));
             }
         }
     }

@@ -28,6 +28,20 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// Words of an engine, a registry or a parser as they may stand in a message: on one line, without what is hidden,
+/// cut after so many characters.
+pub fn plain(words: &str, most: usize) -> String {
+    let mut seen = words
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !hidden(*c));
+    let mut out: String = seen.by_ref().take(most).collect();
+    if seen.next().is_some() {
+        out.push('…');
+    }
+    out
+}
+
 /// Characters that change how the text around them looks, or cannot be seen.
 fn hidden(c: char) -> bool {
     c.is_control()
@@ -42,6 +56,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{cases, text};
 
     #[test]
     fn what_could_disturb_a_terminal_is_escaped() {
@@ -53,17 +68,41 @@ mod tests {
     }
 
     #[test]
+    fn words_of_others_stand_on_one_line_without_what_is_hidden() {
+        assert_eq!(
+            plain("no such\nfile\u{1b}[31m \u{202e}x\t!", 64),
+            "no such file[31m x !"
+        );
+        assert_eq!(plain("abcdef", 3), "abc…");
+        assert_eq!(plain("abc", 3), "abc");
+    }
+
+    #[test]
     fn a_long_text_is_cut() {
         assert_eq!(quoted(&"x".repeat(65)), format!("\"{}…\"", "x".repeat(64)));
         assert_eq!(quoted(&"x".repeat(64)), format!("\"{}\"", "x".repeat(64)));
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
-        fn whatever_the_text_the_quote_is_one_bounded_line(text in any::<String>()) {
+        fn whatever_the_text_the_quote_is_one_bounded_line(text in prop_oneof![any::<String>(), text()]) {
             let shown = quoted(&text);
-            prop_assert!(!shown.chars().any(char::is_control));
+            prop_assert!(!shown.chars().any(hidden));
             prop_assert!(shown.chars().count() <= 64 * 10 + 3);
+        }
+
+        #[test]
+        fn whatever_words_come_what_is_shown_of_them_is_one_line_and_no_longer_than_asked(
+            words in prop_oneof![any::<String>(), text()],
+            most in 0..200_usize,
+        ) {
+            let shown = plain(&words, most);
+            prop_assert!(!shown.chars().any(|c| hidden(c) || c == '\n'));
+            prop_assert!(shown.chars().count() <= most + 1);
+            let is_plain = words.chars().all(|c| !hidden(c) && !c.is_whitespace());
+            prop_assert!(!is_plain || words.chars().count() > most || shown == words);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::figure::{Figure, Unit};
 use crate::report::agreement;
-use crate::report::agreement::Disagreement;
+use crate::report::agreement::{Disagreement, by_chance};
 use crate::report::compare::{Verdict, compare};
 use crate::{P50, p50, rate, results, writes};
 
@@ -130,7 +130,8 @@ fn what_only_one_of_them_has_is_named_and_not_compared() {
 fn two_results_of_one_commit_agree_within_their_spreads() {
     let first = results(vec![p50(&[20.0, 21.0, 23.0]), writes(&[3.0; 3])]);
     let second = results(vec![p50(&[21.0, 22.0, 26.0]), writes(&[3.0; 3])]);
-    assert_eq!(agreement(&first, &second), []);
+    let found = agreement(&first, &second);
+    assert!(found.holds() && found.apart.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -139,15 +140,44 @@ fn results_that_do_not_agree_say_where() {
     let mut second = results(vec![p50(&[30.0; 3]), rate(&[100.0; 3])]);
     second.machine.commit = None;
     let found = agreement(&first, &second);
-    let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let words = |of: &[Disagreement]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
-        words,
+        words(&found.against),
         [
             "not of the same thing: 0.1.0, commit 0123456789ab and 0.1.0, commit not known",
-            "ready.paced_12.p50: 20 / 20 / 20 ms and 30 / 30 / 30 ms (+50.0 %)",
             "writes.ready: not measured in the second",
             "burst.rate: not measured in the first",
         ]
     );
-    assert!(matches!(found[1], Disagreement::Apart { .. }));
+    assert_eq!(
+        words(&found.apart),
+        ["ready.paced_12.p50: 20 / 20 / 20 ms and 30 / 30 / 30 ms (+50.0 %)"]
+    );
+    assert!(!found.holds());
+}
+
+#[test]
+fn a_count_that_differs_is_never_chance() {
+    let results = |count| results(vec![writes(&[count; 3])]);
+    let found = agreement(&results(3.0), &results(4.0));
+    assert_eq!(found.against.len(), 1);
+    assert!(!found.holds());
+}
+
+#[test]
+fn of_many_figures_some_lie_apart_by_chance_and_more_than_that_do_not_agree() {
+    let figures = |apart: usize| {
+        let figure = |place: usize| {
+            let value = if place < apart { 30.0 } else { 20.0 };
+            let mut figure = p50(&[value; 3]);
+            figure.id = format!("ready.{place}");
+            figure
+        };
+        results((0..200).map(figure).collect())
+    };
+    // Of 200, 6.7 are expected; more than 13 come in fewer than one pair of benches in a hundred.
+    assert_eq!(by_chance(200), 13);
+    assert_eq!(by_chance(0), 0);
+    assert!(agreement(&figures(0), &figures(13)).holds());
+    assert!(!agreement(&figures(0), &figures(14)).holds());
 }

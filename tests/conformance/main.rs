@@ -12,7 +12,7 @@
 mod apiserver;
 #[path = "../sim/clock.rs"]
 mod clock;
-#[path = "../sim/faults.rs"]
+#[path = "../sim/faults/mod.rs"]
 mod faults;
 #[path = "../sim/history.rs"]
 mod history;

@@ -11,8 +11,8 @@ use crate::harness::world::own_ports;
 use crate::harness::{Play, Scene, World, session, testgame};
 
 /// A second control plane on this machine.
-async fn second_cluster(world: &World) -> World {
-    let folder = world.folder.join("second-cluster");
+pub async fn second_cluster(world: &World, name: &str) -> World {
+    let folder = world.folder.join(name);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local/control-plane");
     let path = folder.to_str().expect("a plain path");
     world.run(script, &["up", path, "--no-fsync"]).await;
@@ -37,7 +37,7 @@ async fn three<'a>(scene: &'a Scene) -> Vec<Play<'a>> {
 async fn two_clusters_share_an_engine_and_nobodys_games_are_swept() {
     let _alone = alone().await;
     let mut first = Scene::open("cluster-one").await;
-    let world = second_cluster(&first.world).await;
+    let world = second_cluster(&first.world, "second-cluster").await;
     let mut second = Scene::open_in(world, "cluster-two").await;
     // One name, one range of ports: what tells them apart is the cluster.
     let shared = own_ports(20);

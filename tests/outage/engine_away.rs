@@ -4,7 +4,7 @@ use dillinger_runner::api::{ConditionStatus, keys};
 
 use crate::alone;
 use crate::harness::play::{is, phase_of, why};
-use crate::harness::{Play, Scene, session, testgame};
+use crate::harness::{Play, Scene, World, session, testgame};
 
 async fn five(scene: &Scene) -> Vec<(Play<'_>, String)> {
     scene.game(&testgame("arena")).await;
@@ -154,4 +154,46 @@ async fn an_engine_that_hangs_costs_no_game_and_no_write_to_it() {
     assert_eq!(play.container_id().await, id);
     assert_eq!(events.actions(), [], "the engine was written to");
     scene.close(controller).await;
+}
+
+#[tokio::test]
+async fn with_live_restore_no_game_notices_that_the_engine_was_restarted_or_killed() {
+    let _alone = alone().await;
+    let world = World::here();
+    world.run("engine", &["stop"]).await;
+    world.run("engine", &["start", "--live-restore"]).await;
+    let (scene, controller) = Scene::with_controller("live-restore").await;
+    let plays = five(&scene).await;
+    let mut before = Vec::new();
+    for (play, _) in &plays {
+        let state = play.inspect().await["State"].clone();
+        before.push((play.container_id().await, state["Pid"].clone()));
+    }
+    for how in ["stop", "kill"] {
+        scene.world.run("engine", &[how]).await;
+        for (_, pid) in &before {
+            let running = std::path::Path::new(&format!("/proc/{pid}")).exists();
+            assert!(running, "{how}: the engine took a game along");
+        }
+        scene
+            .world
+            .run("engine", &["start", "--live-restore"])
+            .await;
+        // The controller speaks with it again.
+        let later = scene.session(&session(how, "arena")).await;
+        later.until_ready().await;
+        for ((play, _), (id, pid)) in plays.iter().zip(&before) {
+            let ready = play.until_ready().await;
+            assert_eq!(play.ask("ping").await, "pong:ping");
+            assert_eq!(play.container_id().await, *id, "{how}");
+            assert_eq!(play.inspect().await["State"]["Pid"], *pid, "{how}");
+            let status = ready.status.expect("a status");
+            assert_eq!(status.attempt, Some(0), "{how}");
+            assert_eq!(status.interruptions.unwrap_or(0), 0, "{how}");
+        }
+    }
+    drop(plays);
+    scene.close(controller).await;
+    world.run("engine", &["stop"]).await;
+    world.run("engine", &["start"]).await;
 }

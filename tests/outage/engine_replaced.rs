@@ -7,7 +7,7 @@ use crate::harness::{Scene, World, session, testgame};
 use crate::{alone, first_data_root, use_data_root};
 
 /// The test image as an archive, for an engine that has none.
-async fn save_image(world: &World) -> String {
+pub async fn save_image(world: &World) -> String {
     let file = world.folder.join("testgame.tar");
     let file = file.to_str().expect("a plain path").to_owned();
     world

@@ -5,10 +5,13 @@
 mod harness;
 
 mod apiserver;
+mod certificates;
 mod clusters;
+mod disk_full;
 mod engine_away;
 mod engine_replaced;
 mod many;
+mod pids;
 mod rights;
 mod silent_line;
 mod start;

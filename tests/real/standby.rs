@@ -1,12 +1,15 @@
 //! Two controllers at once: one leads, the other stands by and takes over.
 
+use std::collections::BTreeMap;
+
 use dillinger_runner::api::{ConditionStatus, keys};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::ListParams;
 
+use crate::harness::engine::Events;
 use crate::harness::play::is;
-use crate::harness::{Controller, Scene, session, testgame, until};
+use crate::harness::{Controller, GameMaker, Scene, session, testgame, until};
 
 /// Who holds the engine's Lease, as the API server has it.
 async fn holder(scene: &Scene) -> Option<String> {
@@ -127,6 +130,110 @@ async fn a_frozen_leader_that_wakes_up_finds_that_it_leads_no_more() {
     );
     drop(first);
     assert!(is(&play.now().await, "Ready", ConditionStatus::True));
+    scene.close(second).await;
+}
+
+/// Two that do not know of each other may choose one port for two games, and one of these is then made again.
+fn portless(name: &str) -> GameMaker {
+    GameMaker::bare(name).ready_by_log()
+}
+
+/// What the engine was made to do, by the kind of act.
+fn acts(events: &Events) -> BTreeMap<String, usize> {
+    let mut acts = BTreeMap::new();
+    for (action, _) in events.actions() {
+        if ["create", "start", "die", "destroy"].contains(&action.as_str()) {
+            *acts.entry(action).or_default() += 1;
+        }
+    }
+    acts
+}
+
+fn each(times: usize, of: &[&str]) -> BTreeMap<String, usize> {
+    of.iter().map(|act| ((*act).to_owned(), times)).collect()
+}
+
+#[tokio::test]
+async fn a_leader_frozen_past_its_lease_in_the_midst_of_eight_starts_wakes_and_starts_none_twice() {
+    let scene = Scene::open("frozen-starting").await;
+    let (first, second) = two(&scene).await;
+    scene.game(&portless("arena")).await;
+    let before = holder(&scene).await.expect("a leader");
+    let label = format!("{}={}", keys::NAMESPACE, scene.namespace);
+    let events = scene.engine.watch(&label).await;
+    let mut plays = Vec::new();
+    for n in 0..8 {
+        plays.push(scene.session(&session(&format!("s{n}"), "arena")).await);
+    }
+    until("the first starts them", || async {
+        (events.count("create") > 0).then_some(())
+    })
+    .await;
+    first.signal("STOP");
+    until("the second leads", || async {
+        holder(&scene).await.filter(|h| *h != before)
+    })
+    .await;
+    for play in &plays {
+        play.until_ready().await;
+    }
+    first.signal("CONT");
+    // The one that woke up has looked around, and what it had begun is over.
+    until("the first says that it does not lead", || async {
+        (first.metric("dillinger_leader").await == Some(0.0)).then_some(())
+    })
+    .await;
+    let last = scene.session(&session("last", "arena")).await;
+    last.until_ready().await;
+    for play in plays.iter().chain([&last]) {
+        play.container().await;
+        assert!(is(&play.now().await, "Ready", ConditionStatus::True));
+    }
+    assert_eq!(acts(&events), each(9, &["create", "start"]));
+    drop((plays, last, first));
+    scene.close(second).await;
+}
+
+#[tokio::test]
+async fn two_that_both_believe_that_they_lead_start_and_end_each_game_once() {
+    let mut scene = Scene::open("two-leaders").await;
+    scene.options = scene.options.clone().flag("--leader-elect", "false");
+    let (first, second) = (scene.controller().await, scene.controller().await);
+    for controller in [&first, &second] {
+        assert_eq!(controller.metric("dillinger_leader").await, Some(1.0));
+    }
+    scene.game(&portless("arena")).await;
+    let label = format!("{}={}", keys::NAMESPACE, scene.namespace);
+    let events = scene.engine.watch(&label).await;
+    let mut plays = Vec::new();
+    for n in 0..8 {
+        plays.push(scene.session(&session(&format!("s{n}"), "arena")).await);
+    }
+    for play in &plays {
+        let ready = play.until_ready().await;
+        assert_eq!(ready.status.and_then(|s| s.attempt), Some(0));
+        play.container().await;
+    }
+    assert_eq!(acts(&events), each(8, &["create", "start"]));
+    for play in &plays[..4] {
+        play.stop().await;
+    }
+    for play in &plays[4..] {
+        play.delete().await;
+    }
+    for play in &plays[..4] {
+        play.until_phase("Stopped").await;
+    }
+    for play in &plays[4..] {
+        play.until_gone().await;
+    }
+    until("all containers are removed", || async {
+        (events.count("destroy") == 8).then_some(())
+    })
+    .await;
+    let all = ["create", "start", "die", "destroy"];
+    assert_eq!(acts(&events), each(8, &all));
+    drop((plays, first));
     scene.close(second).await;
 }
 

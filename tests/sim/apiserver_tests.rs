@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::apiserver::Server;
 use crate::clock::SimClock;
-use crate::faults::{Failure, Fate, Fault, FaultScript, Position};
+use crate::faults::{Away, Failure, Fate, Fault, FaultScript, Outage, Position, Whose};
 use crate::history::History;
 use crate::striking::Striking;
 
@@ -368,6 +368,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Failure::Lost),
         Just(Failure::Hangs),
         Just(Failure::CommittedHangs),
+        Just(Failure::Overtaken),
     ];
     let fate = prop_oneof![
         Just(Fate::Drop),
@@ -383,8 +384,43 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Position::Between),
         Just(Position::After)
     ];
+    let outage = prop_oneof![
+        any::<u64>().prop_map(|ms| Outage::Away { ms }),
+        any::<u64>().prop_map(|ms| Outage::Frozen { ms }),
+        Just(Outage::RestartsLive),
+        Just(Outage::RestartsEmpty),
+        Just(Outage::DiesEmpty),
+    ];
+    let whose = prop_oneof![Just(Whose::Host), Just(Whose::All)];
+    let how = prop_oneof![Just(Away::Down), Just(Away::Frozen)];
+    let at_write = (any::<u32>(), position.clone());
     prop_oneof![
         (any::<u32>(), position).prop_map(|(write, at)| Fault::Crash { write, at }),
+        (at_write.clone(), any::<u64>()).prop_map(|((write, at), ms)| Fault::Pause {
+            write,
+            at,
+            ms
+        }),
+        (at_write.clone(), any::<u32>()).prop_map(|((write, at), runs)| Fault::Rival {
+            write,
+            at,
+            runs
+        }),
+        at_write.prop_map(|(write, at)| Fault::Panic { write, at }),
+        (any::<u32>(), outage).prop_map(|(write, does)| Fault::Engine { write, does }),
+        (any::<u32>(), any::<i64>(), whose).prop_map(|(write, seconds, whose)| Fault::Clock {
+            write,
+            seconds,
+            whose
+        }),
+        (any::<u64>(), any::<u64>(), how).prop_map(|(from_ms, for_ms, how)| Fault::Away {
+            from_ms,
+            for_ms,
+            how
+        }),
+        any::<u32>().prop_map(|percent| Fault::Pace { percent }),
+        any::<u32>().prop_map(|write| Fault::Terminate { write }),
+        Just(Fault::Unelected),
         (name, any::<u32>(), failure).prop_map(|(call, nth, with)| Fault::Fail { call, nth, with }),
         ("[a-z]{1,8}", any::<u32>(), fate).prop_map(|(of, event, does)| Fault::Event {
             of,

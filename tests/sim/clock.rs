@@ -1,6 +1,6 @@
-//! The simulated world's wall clock: a fixed start plus tokio's elapsed time, and what a test adds to it.
+//! The simulated world's wall clocks: a fixed start plus tokio's elapsed time, and what a test adds to it.
 //!
-//! Under paused tokio time it moves only when everything waits. Never blocks.
+//! Under paused tokio time they move only when everything waits. Never blocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,6 +14,8 @@ pub struct SimClock {
     origin: Instant,
     /// Milliseconds that somebody set the clock ahead (or, negative, back).
     shift: Arc<AtomicI64>,
+    /// So many of its seconds are a hundred of the world's.
+    percent: i64,
 }
 
 impl SimClock {
@@ -22,14 +24,31 @@ impl SimClock {
         SimClock {
             origin: Instant::now(),
             shift: Arc::default(),
+            percent: 100,
         }
     }
 
-    /// The time that clocks in this world show.
+    /// Another machine's clock in the same world, which runs at a pace of its own.
+    pub fn another(&self, percent: u32) -> Self {
+        SimClock {
+            origin: self.origin,
+            shift: Arc::default(),
+            percent: i64::from(percent),
+        }
+    }
+
+    /// The time that this clock shows.
     pub fn now(&self) -> Timestamp {
+        const START: Timestamp = Timestamp::constant(1_795_435_200, 0);
         let shift = SignedDuration::from_millis(self.shift.load(Ordering::Relaxed));
-        let start: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a constant");
-        start + self.elapsed() + shift
+        let elapsed = self.elapsed();
+        let elapsed = match self.percent {
+            100 => elapsed,
+            percent => SignedDuration::from_micros(
+                i64::try_from(elapsed.as_micros()).expect("a simulation is short") / 100 * percent,
+            ),
+        };
+        START + elapsed + shift
     }
 
     /// Time since the world began, whatever clocks were set to.

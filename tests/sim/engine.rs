@@ -10,6 +10,7 @@ mod hands;
 mod life;
 mod looking;
 mod memory;
+mod odd;
 mod sight;
 mod storage;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use dillinger_runner::session::container::{ContainerSpec, Transport};
 use dillinger_runner::session::facts::{self, EngineId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock::SimClock;
@@ -29,6 +30,10 @@ use crate::process::Process;
 use crate::striking::Striking;
 
 pub use door::Door;
+#[allow(unused_imports)]
+pub use odd::Call;
+
+use odd::Odd;
 
 /// A request travels this long, and so does its answer.
 const TRAVEL: Duration = Duration::from_millis(1);
@@ -68,6 +73,37 @@ impl Play {
             out_of_memory: false,
             on_term: (Duration::from_secs(1), 0),
             refused: None,
+        }
+    }
+
+    /// Ready so many seconds after its start.
+    pub fn ready_after(seconds: u64) -> Play {
+        Play {
+            ready_after: Some(Duration::from_secs(seconds)),
+            ..Play::well()
+        }
+    }
+
+    pub fn never_ready() -> Play {
+        Play {
+            ready_after: None,
+            ..Play::well()
+        }
+    }
+
+    /// Ends by itself so many seconds after its start.
+    pub fn ends(seconds: u64, code: i32) -> Play {
+        Play {
+            ends: Some((Duration::from_secs(seconds), code)),
+            ..Play::well()
+        }
+    }
+
+    /// Takes more time to end than anybody gives it.
+    pub fn stubborn(self) -> Play {
+        Play {
+            on_term: (Duration::from_secs(6000), 0),
+            ..self
         }
     }
 }
@@ -157,6 +193,12 @@ struct State {
     made: u64,
     /// The last start of a container with ports, by session uid.
     took_ports: BTreeMap<String, usize>,
+    /// What the daemon answers instead of what it should.
+    odd: Vec<Odd>,
+    /// The last container that was asked for, by session uid.
+    asked_for: BTreeMap<String, ContainerSpec>,
+    /// How often the daemon has gone: what it waited for went with it.
+    deaths: usize,
 }
 
 struct Kept {
@@ -165,8 +207,8 @@ struct Kept {
     uid: String,
     created: Timestamp,
     started: Option<Timestamp>,
-    /// Of the last run.
-    ready_at: Option<Timestamp>,
+    /// Of the last run, since the world began: no clock that somebody sets makes a game ready.
+    ready_at: Option<SignedDuration>,
     /// It was ready in some run.
     was_ready: bool,
     on_term: (Duration, i32),
@@ -191,13 +233,15 @@ enum Inside {
         out_of_memory: bool,
         error: String,
     },
+    /// Being removed.
+    Going,
 }
 
 impl Kept {
     fn is_live(&self) -> bool {
         match self.state {
             Inside::Live { .. } => true,
-            Inside::Created { .. } | Inside::Exited { .. } => false,
+            Inside::Created { .. } | Inside::Exited { .. } | Inside::Going => false,
         }
     }
 }
@@ -232,6 +276,9 @@ impl Engine {
                 starts: 0,
                 made: 0,
                 took_ports: BTreeMap::new(),
+                odd: Vec::new(),
+                asked_for: BTreeMap::new(),
+                deaths: 0,
             }),
             clock,
             history,

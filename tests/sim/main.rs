@@ -4,14 +4,19 @@
 #![allow(dead_code)]
 
 mod apiserver;
-mod checker;
+mod campaign;
 mod clock;
 mod counts;
 mod engine;
 mod faults;
 mod history;
+mod oracles;
 mod process;
+mod replays;
+mod rows;
+mod runner;
 mod scenarios;
+mod schedules;
 mod striking;
 mod sweep;
 mod world;

@@ -38,16 +38,30 @@ impl Process {
 
     /// As SIGSTOP does, to what leaves and enters it.
     pub fn pause(&self) {
-        self.0.state.send_replace(State::Paused);
+        self.turn(State::Runs, State::Paused);
     }
 
     /// As SIGCONT does.
     pub fn resume(&self) {
-        self.0.state.send_replace(State::Runs);
+        self.turn(State::Paused, State::Runs);
+    }
+
+    /// Nothing brings back the dead.
+    fn turn(&self, from: State, to: State) {
+        self.0.state.send_if_modified(|state| {
+            let turns = *state == from;
+            if turns {
+                *state = to;
+            }
+            turns
+        });
     }
 
     /// Goes on at once while it runs, later while it is paused, and never once it is dead.
     pub async fn alive(&self) {
+        if *self.0.state.borrow() == State::Runs {
+            return;
+        }
         let mut state = self.0.state.subscribe();
         loop {
             let now = *state.borrow_and_update();
@@ -59,6 +73,28 @@ impl Process {
             if state.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    /// Goes on once it was killed.
+    pub async fn died(&self) {
+        let mut state = self.0.state.subscribe();
+        if state.wait_for(|state| *state == State::Dead).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A call that is on its way already: it arrives when the process goes on, whoever still waits for its answer.
+    pub async fn late<T: Send + 'static>(&self, arrive: impl FnOnce() -> T + Send + 'static) -> T {
+        let process = self.clone();
+        let arrives = tokio::spawn(async move {
+            process.alive().await;
+            arrive()
+        });
+        match arrives.await {
+            Ok(answer) => answer,
+            // Everything ends.
+            Err(_) => std::future::pending().await,
         }
     }
 }

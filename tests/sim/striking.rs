@@ -5,29 +5,64 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::faults::{Failure, Fate, Fault, FaultScript, Position};
+use super::process::Process;
 
-/// The faults of one run; a copy is the same.
+/// The one of two that stands still does so no longer, where the other does nothing.
+const TURN: Duration = Duration::from_secs(10);
+/// The first of two has so long for all that it still wants to do.
+const FIRST: Duration = Duration::from_secs(3);
+
+/// The faults of one run, as one process meets them; a copy is the same.
 #[derive(Clone)]
-pub struct Striking(Arc<Inner>);
-
-struct Inner {
-    state: Mutex<State>,
-    /// How often the controller has crashed.
-    crashes: watch::Sender<u32>,
+pub struct Striking {
+    shared: Arc<Shared>,
+    /// None: whoever is no controller.
+    process: Option<Process>,
 }
 
-#[derive(Default)]
+/// Does what happens beside a call.
+type Beside = dyn Fn(&Fault, &Process) + Send + Sync;
+
+struct Shared {
+    state: Mutex<State>,
+    /// How often somebody killed all controllers.
+    kills: watch::Sender<u32>,
+    beside: Mutex<Option<Arc<Beside>>>,
+}
+
 struct State {
+    began: Instant,
     left: Vec<Fault>,
-    writes: u32,
-    calls: BTreeMap<String, u32>,
-    events: BTreeMap<String, u32>,
-    starts: BTreeMap<String, u32>,
-    bookmarks: BTreeMap<String, u32>,
-    /// Every write, as its class.
-    log: Vec<String>,
+    /// Who stands still, and until when.
+    turns: Option<Turns>,
+    met: Met,
+}
+
+/// What controllers met.
+#[derive(Clone, Debug, Default)]
+pub struct Met {
+    /// Every write that the crash sweep counts: its class, and when, in milliseconds.
+    pub writes: Vec<(String, u64)>,
+    /// How often each call was made.
+    pub calls: BTreeMap<String, u32>,
+    /// How many events of each resource came, and of the engine.
+    pub events: BTreeMap<String, u32>,
+    /// How many watches of each resource were begun.
+    pub starts: BTreeMap<String, u32>,
+    pub bookmarks: BTreeMap<String, u32>,
+}
+
+struct Turns {
+    first: Process,
+    /// None: the first stands still for this long, whatever others do.
+    runs: Option<u32>,
+    ms: u64,
+    /// Writes of others since then.
+    others: u32,
+    over: bool,
 }
 
 /// What happens to one call.
@@ -38,57 +73,211 @@ pub enum Verdict {
     Fail(Failure),
     /// It goes through; then the API server is restored to a copy older by this many changes.
     ThenRestore(u32),
+    /// The process stands still already; the call arrives once it goes on, whoever still waits for it.
+    Late,
+    /// It goes through; then the process stands still.
+    ThenPause(Position),
 }
 
 impl Striking {
     pub fn new(script: &FaultScript) -> Self {
         let state = State {
+            began: Instant::now(),
             left: script.0.clone(),
-            ..State::default()
+            turns: None,
+            met: Met::default(),
         };
-        Striking(Arc::new(Inner {
-            state: Mutex::new(state),
-            crashes: watch::Sender::new(0),
-        }))
+        Striking {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                kills: watch::Sender::new(0),
+                beside: Mutex::default(),
+            }),
+            process: None,
+        }
+    }
+
+    /// As this process meets them.
+    pub fn of(&self, process: &Process) -> Striking {
+        Striking {
+            shared: self.shared.clone(),
+            process: Some(process.clone()),
+        }
+    }
+
+    /// Who does what happens beside calls; None: nobody any more.
+    pub fn set_beside(&self, beside: Option<Arc<Beside>>) {
+        *self.beside_lock() = beside;
     }
 
     /// A controller makes a call. `counts`: it is a write to a session or to the engine.
     pub fn meet(&self, class: &str, counts: bool) -> Verdict {
         let mut state = self.lock();
-        let nth = count(&mut state.calls, class);
+        let nth = count(&mut state.met.calls, class);
         if counts {
-            state.writes += 1;
-            state.log.push(class.to_owned());
-        }
-        let write = state.writes;
-        let strikes = |fault: &Fault| match fault {
-            Fault::Crash { write: w, .. } | Fault::Restore { after: w, .. } => {
-                counts && *w == write
+            let at = state.began.elapsed().as_millis();
+            let at = u64::try_from(at).expect("a simulation is short");
+            state.met.writes.push((class.to_owned(), at));
+            if self.is_held(&mut state) {
+                return Verdict::Late;
             }
+        }
+        if state.left.is_empty() {
+            return Verdict::Go;
+        }
+        let write = state.met.writes.len();
+        let now = |w: u32| counts && w as usize == write;
+        let beside: Vec<Fault> = state
+            .left
+            .extract_if(.., |fault| fault.beside().is_some_and(now))
+            .collect();
+        let strikes = |fault: &Fault| match fault {
+            Fault::Crash { write: w, .. }
+            | Fault::Restore { after: w, .. }
+            | Fault::Pause { write: w, .. }
+            | Fault::Rival { write: w, .. } => now(*w),
             Fault::Fail { call, nth: n, .. } => call == class && *n == nth,
-            Fault::Event { .. }
+            Fault::Unelected
+            | Fault::Event { .. }
             | Fault::GoneAtStart { .. }
             | Fault::GoneAtBookmark { .. }
-            | Fault::Away { .. } => false,
+            | Fault::Away { .. }
+            | Fault::Engine { .. }
+            | Fault::Clock { .. }
+            | Fault::Pace { .. }
+            | Fault::Panic { .. }
+            | Fault::Terminate { .. } => false,
         };
-        let Some(at) = state.left.iter().position(strikes) else {
+        let at = state.left.iter().position(strikes);
+        let fault = at.map(|at| state.left.remove(at));
+        drop(state);
+        for fault in &beside {
+            self.tell(fault);
+        }
+        let Some(fault) = fault else {
             return Verdict::Go;
         };
-        match state.left.remove(at) {
-            Fault::Crash { at, .. } => Verdict::Crash(at),
-            Fault::Fail { with, .. } => Verdict::Fail(with),
-            Fault::Restore { back, .. } => Verdict::ThenRestore(back),
-            Fault::Event { .. }
+        match &fault {
+            Fault::Crash { at, .. } => Verdict::Crash(*at),
+            Fault::Fail { with, .. } => Verdict::Fail(*with),
+            Fault::Restore { back, .. } => Verdict::ThenRestore(*back),
+            Fault::Pause { at, ms, .. } => self.hold(&fault, *at, None, *ms),
+            Fault::Rival { at, runs, .. } => {
+                let most = u64::try_from(TURN.as_millis()).expect("a constant");
+                self.hold(&fault, *at, Some(*runs), most)
+            }
+            Fault::Unelected
+            | Fault::Event { .. }
             | Fault::GoneAtStart { .. }
             | Fault::GoneAtBookmark { .. }
-            | Fault::Away { .. } => unreachable!("filtered above"),
+            | Fault::Away { .. }
+            | Fault::Engine { .. }
+            | Fault::Clock { .. }
+            | Fault::Pace { .. }
+            | Fault::Panic { .. }
+            | Fault::Terminate { .. } => unreachable!("filtered above"),
         }
     }
 
-    /// A watch of a controller is to deliver one more event.
+    /// The process that makes this call is to stand still from here on; another one begins.
+    fn hold(&self, fault: &Fault, at: Position, runs: Option<u32>, ms: u64) -> Verdict {
+        let Some(first) = self.process.clone() else {
+            return Verdict::Go;
+        };
+        self.lock().turns = Some(Turns {
+            first,
+            runs,
+            ms,
+            others: 0,
+            over: false,
+        });
+        self.tell(fault);
+        match at {
+            Position::Before => {
+                self.stand_still(Duration::ZERO);
+                Verdict::Late
+            }
+            Position::Between | Position::After => Verdict::ThenPause(at),
+        }
+    }
+
+    /// The process whose turn is over stands still, from then on.
+    pub fn stand_still(&self, from: Duration) {
+        let Some((first, ms)) = self
+            .lock()
+            .turns
+            .as_ref()
+            .map(|turns| (turns.first.clone(), turns.ms))
+        else {
+            return;
+        };
+        if from.is_zero() {
+            first.pause();
+        }
+        let me = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(from).await;
+            first.pause();
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            if let Some(turns) = &mut me.lock().turns {
+                turns.over = true;
+            }
+            first.resume();
+        });
+    }
+
+    /// Whether it is now this process that has to stand still.
+    fn is_held(&self, state: &mut State) -> bool {
+        let (Some(me), Some(turns)) = (&self.process, &mut state.turns) else {
+            return false;
+        };
+        let Some(runs) = turns.runs.filter(|_| !turns.over) else {
+            return false;
+        };
+        if me.name() == turns.first.name() {
+            return false;
+        }
+        turns.others += 1;
+        if turns.others <= runs {
+            return false;
+        }
+        turns.over = true;
+        turns.first.resume();
+        me.pause();
+        let me = me.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(FIRST).await;
+            me.resume();
+        });
+        true
+    }
+
+    fn tell(&self, fault: &Fault) {
+        let beside = self.beside_lock().clone();
+        if let (Some(beside), Some(process)) = (beside, &self.process) {
+            beside(fault, process);
+        }
+    }
+
+    /// Whether the code panics at this point of the n-th write.
+    pub fn panics(&self, n: u64, point: Position) -> bool {
+        let mut state = self.lock();
+        let panics = take(&mut state.left, |fault| match fault {
+            Fault::Panic { write, at } => (u64::from(*write) == n && *at == point).then_some(()),
+            _ => None,
+        });
+        panics.is_some()
+    }
+
+    /// It strikes now, by itself.
+    pub fn struck(&self, fault: &Fault) {
+        self.lock().left.retain(|other| other != fault);
+    }
+
+    /// A watch of a controller is to deliver one more event, or the engine to tell one.
     pub fn event(&self, plural: &str) -> Option<Fate> {
         let mut state = self.lock();
-        let nth = count(&mut state.events, plural);
+        let nth = count(&mut state.met.events, plural);
         take(&mut state.left, |fault| match fault {
             Fault::Event { of, event, does } if of == plural && *event == nth => Some(*does),
             _ => None,
@@ -98,7 +287,7 @@ impl Striking {
     /// A controller starts a watch: whether it is answered with 410.
     pub fn start_is_gone(&self, plural: &str) -> bool {
         let mut state = self.lock();
-        let nth = count(&mut state.starts, plural);
+        let nth = count(&mut state.met.starts, plural);
         let gone = take(&mut state.left, |fault| match fault {
             Fault::GoneAtStart { of, start } if of == plural && *start == nth => Some(()),
             _ => None,
@@ -109,7 +298,7 @@ impl Striking {
     /// A watch of a controller is to deliver a bookmark: whether a 410 comes instead.
     pub fn bookmark_is_gone(&self, plural: &str) -> bool {
         let mut state = self.lock();
-        let nth = count(&mut state.bookmarks, plural);
+        let nth = count(&mut state.met.bookmarks, plural);
         let gone = take(&mut state.left, |fault| match fault {
             Fault::GoneAtBookmark { of, bookmark } if of == plural && *bookmark == nth => Some(()),
             _ => None,
@@ -117,10 +306,23 @@ impl Striking {
         gone.is_some()
     }
 
-    /// The controller dies here: tells whoever runs it, and never goes on.
+    /// The controller dies here, and never goes on.
     pub async fn die(&self) -> ! {
-        self.0.crashes.send_modify(|times| *times += 1);
+        self.kill();
         std::future::pending().await
+    }
+
+    /// This process, or all where it is nobody's.
+    fn kill(&self) {
+        match &self.process {
+            Some(process) => process.kill(),
+            None => self.shared.kills.send_modify(|times| *times += 1),
+        }
+    }
+
+    /// How often somebody killed all controllers.
+    pub fn kills(&self) -> watch::Receiver<u32> {
+        self.shared.kills.subscribe()
     }
 
     /// The controller dies a little later, once it heard the answer that is on its way.
@@ -128,28 +330,30 @@ impl Striking {
         let me = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            me.0.crashes.send_modify(|times| *times += 1);
+            me.kill();
         });
     }
 
-    /// How often the controller has crashed; whoever runs it ends it and begins it anew.
-    pub fn crashes(&self) -> watch::Receiver<u32> {
-        self.0.crashes.subscribe()
+    /// What was met so far.
+    pub fn met(&self) -> Met {
+        self.lock().met.clone()
     }
 
     /// The classes of all writes so far, in their order.
     pub fn writes(&self) -> Vec<String> {
-        self.lock().log.clone()
+        let state = self.lock();
+        let writes = state.met.writes.iter();
+        writes.map(|(class, _)| class.clone()).collect()
     }
 
     /// How many calls of each class were made.
     pub fn calls(&self) -> BTreeMap<String, u32> {
-        self.lock().calls.clone()
+        self.lock().met.calls.clone()
     }
 
     /// How many events of each resource were delivered to controllers.
     pub fn events(&self) -> BTreeMap<String, u32> {
-        self.lock().events.clone()
+        self.lock().met.events.clone()
     }
 
     /// The faults that did not strike.
@@ -157,15 +361,28 @@ impl Striking {
         FaultScript(self.lock().left.clone())
     }
 
+    fn beside_lock(&self) -> MutexGuard<'_, Option<Arc<Beside>>> {
+        self.shared
+            .beside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn count(counters: &mut BTreeMap<String, u32>, what: &str) -> u32 {
-    let counter = counters.entry(what.to_owned()).or_default();
-    *counter += 1;
-    *counter
+    if let Some(counter) = counters.get_mut(what) {
+        *counter += 1;
+        return *counter;
+    }
+    counters.insert(what.to_owned(), 1);
+    1
 }
 
 fn take<T>(left: &mut Vec<Fault>, strikes: impl Fn(&Fault) -> Option<T>) -> Option<T> {

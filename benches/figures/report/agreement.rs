@@ -1,4 +1,8 @@
 //! Whether two results of one commit agree within the spreads that they print themselves. Pure.
+//!
+//! One figure of thirty lies apart by chance alone (the rule of the comparison argues it), so that of two hundred some
+//! always do. Two results agree if no more do than chance explains in ninety-nine of a hundred pairs of benches. What is
+//! counted exactly, what was measured in one alone, and what was not taken of the same thing, is no chance.
 
 use std::fmt;
 
@@ -23,18 +27,61 @@ pub enum Disagreement {
     },
 }
 
-/// All reasons why they do not agree; none: they do.
-pub fn agreement(first: &Results, second: &Results) -> Vec<Disagreement> {
-    let mut found = taken(first, second);
+/// How two results compare.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agreement {
+    /// What no chance explains.
+    pub against: Vec<Disagreement>,
+    /// Measured figures that lie apart.
+    pub apart: Vec<Disagreement>,
+    /// Measured figures that both have and that chance may move.
+    pub compared: u32,
+}
+
+impl Agreement {
+    /// Nothing is against it, and no more figures lie apart than chance explains.
+    pub fn holds(&self) -> bool {
+        self.against.is_empty() && self.apart.len() <= by_chance(self.compared)
+    }
+}
+
+/// Share of figures that lie apart by chance.
+const BY_CHANCE: f64 = 1.0 / 30.0;
+/// Share of pairs of benches in which chance alone may say that they do not agree.
+const WRONGLY: f64 = 0.01;
+
+/// The most of so many figures that lie apart by chance, but for one pair of benches in a hundred. Figures of one load
+/// move together, so that it is rather too few.
+pub fn by_chance(figures: u32) -> usize {
+    let (mut most, mut exactly) = (0, (1.0 - BY_CHANCE).powf(f64::from(figures)));
+    let mut up_to = exactly;
+    while up_to < 1.0 - WRONGLY && most < figures {
+        exactly *= f64::from(figures - most) / f64::from(most + 1) * BY_CHANCE / (1.0 - BY_CHANCE);
+        most += 1;
+        up_to += exactly;
+    }
+    most as usize
+}
+
+/// Compares two results of one commit.
+pub fn agreement(first: &Results, second: &Results) -> Agreement {
+    let mut found = Agreement {
+        against: taken(first, second),
+        ..Agreement::default()
+    };
     for figure in measured(first) {
         match second.figure(&figure.id).and_then(|other| other.spread()) {
-            None => found.push(missing(figure, false)),
-            Some(_) => found.extend(apart(figure, second)),
+            None => found.against.push(missing(figure, false)),
+            Some(_) if figure.exact => found.against.extend(apart(figure, second)),
+            Some(_) => {
+                found.compared += 1;
+                found.apart.extend(apart(figure, second));
+            }
         }
     }
     for figure in measured(second) {
         if first.figure(&figure.id).and_then(Figure::spread).is_none() {
-            found.push(missing(figure, true));
+            found.against.push(missing(figure, true));
         }
     }
     found

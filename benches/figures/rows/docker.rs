@@ -46,18 +46,18 @@ pub fn rows() -> Vec<Row> {
         run,
     };
     vec![
-        row(&["docker.cold"], 90, |run| Box::pin(cold(run))),
+        row(&["docker.cold"], 60, |run| Box::pin(cold(run))),
         row(&["docker.parallel_1."], 20, |run| {
-            Box::pin(parallel(run, 1, 8))
+            Box::pin(parallel(run, 1, 5))
         }),
         row(&["docker.parallel_2."], 25, |run| {
-            Box::pin(parallel(run, 2, 8))
+            Box::pin(parallel(run, 2, 5))
         }),
         row(&["docker.parallel_8."], 40, |run| {
-            Box::pin(parallel(run, 8, 4))
+            Box::pin(parallel(run, 8, 3))
         }),
         row(&["docker.parallel_50."], 90, |run| {
-            Box::pin(parallel(run, 50, 2))
+            Box::pin(parallel(run, 50, 1))
         }),
         row(&["docker.stop"], 40, |run| Box::pin(stop(run))),
         row(&["docker.stages"], 60, |run| Box::pin(stages(run))),
@@ -117,7 +117,7 @@ async fn cold(run: Run<'_>) -> Result<()> {
         bare,
         calls,
     } = yard(&run, "cold").await?;
-    let pairs = run.bench.size(30, 4);
+    let pairs = run.bench.size(20, 4);
     let cold = Cold::run(&mut stand, &controller, &bare, pairs).await?;
     stand.close(controller).await?;
     let record = run.record;
@@ -241,7 +241,7 @@ async fn stop(run: Run<'_>) -> Result<()> {
         bare,
         calls: _,
     } = yard(&run, "stop").await?;
-    let pairs = run.bench.size(20, 3);
+    let pairs = run.bench.size(15, 3);
     let stop = Stop::run(&mut stand, &bare, pairs).await?;
     stand.close(controller).await?;
     let record = run.record;
@@ -278,7 +278,7 @@ async fn stop(run: Run<'_>) -> Result<()> {
 
 async fn stages(run: Run<'_>) -> Result<()> {
     let mut stand = Stand::open(&run.bench.world, "stages", stand::game("500m", "64Mi")).await?;
-    let sessions = run.bench.size(40, 4);
+    let sessions = run.bench.size(25, 4);
     let splits = stages::run(&mut stand, sessions).await?;
     stand.engine.until_empty().await?;
     let record = run.record;

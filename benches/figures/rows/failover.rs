@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
     }]
 }
 
-const KILLS: usize = 5;
+const KILLS: usize = 4;
 /// Longest wait for a standby to serve: ten leases.
 const PATIENCE: Duration = Duration::from_secs(30);
 

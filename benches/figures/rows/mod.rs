@@ -76,7 +76,7 @@ impl Bench {
 
     /// How long a paced load lasts.
     pub fn paced(&self) -> Duration {
-        Duration::from_secs(if self.quick { 4 } else { 20 })
+        Duration::from_secs(if self.quick { 4 } else { 10 })
     }
 
     /// A seed of this run; `part` tells loads of one run apart.

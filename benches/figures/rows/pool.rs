@@ -192,7 +192,7 @@ async fn idle(
     bed: &mut Bed,
     pool: &Pool,
 ) -> anyhow::Result<()> {
-    let lasts = Duration::from_secs(if bench.quick { 5 } else { 30 });
+    let lasts = Duration::from_secs(if bench.quick { 5 } else { 20 });
     let (before, cpu, began) = (bed.metrics().await?, bed.controller.cpu()?, Instant::now());
     tokio::time::sleep(lasts).await;
     let used = bed.controller.cpu()?.since(&cpu);

@@ -162,6 +162,30 @@ fn a_list_is_believed_though_a_restored_server_counts_from_before() {
 }
 
 #[test]
+fn a_status_that_a_restored_server_lost_was_written_again_only_by_the_slow_clock() {
+    let cache = SessionCache::default();
+    let status = |version: &'static str| {
+        move |v: &mut Value| v["metadata"]["resourceVersion"] = json!(version)
+    };
+    cache.apply(session("a", "u", status("6")), Came::AsAnEvent);
+    assert!(
+        !cache
+            .apply(session("a", "u", status("6")), Came::InAList)
+            .look
+    );
+    assert!(
+        cache
+            .apply(session("a", "u", status("5")), Came::InAList)
+            .look
+    );
+    assert!(
+        !cache
+            .apply(session("a", "u", status("7")), Came::InAList)
+            .look
+    );
+}
+
+#[test]
 fn the_late_deletion_of_a_session_took_the_next_one_of_its_name_out_of_the_cache() {
     let cache = SessionCache::default();
     cache.apply(session("a", "old", at(5)), Came::AsAnEvent);

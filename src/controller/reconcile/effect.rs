@@ -37,6 +37,9 @@ impl Reconcile<'_> {
                 ),
             }));
         };
+        if let Some(end) = self.too_soon(o, effect).await {
+            return Err(end);
+        }
         let key = session_key(&self.session);
         if let Seen::Created(c, Made::PortClash(ports, _)) = &o.seen {
             let mut shunned = ports.clone();
@@ -55,9 +58,9 @@ impl Reconcile<'_> {
             .gate
             .pass(self.uid, write, runtime.act(&key, &engine.id, effect))
             .await;
+        self.note(o, effect, &passed);
         match passed {
             Ok(Outcome::Done | Outcome::Already) => {
-                self.ctx.memory.went_through(self.uid);
                 self.remember_effect(o, effect);
                 tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
@@ -87,6 +90,48 @@ impl Reconcile<'_> {
         }
     }
 
+    /// What came of it, for the next try.
+    fn note(
+        &mut self,
+        o: &Observation,
+        effect: &Effect,
+        passed: &Result<Outcome, Stopped<EffectError>>,
+    ) {
+        let memory = &self.ctx.memory;
+        match passed {
+            // Whose the name is, the next pass sees.
+            Ok(Outcome::Already) if matches!(effect, Effect::Create(_)) => {
+                self.named = true;
+                memory.tried(self.uid, effect, &o.seen);
+            }
+            Ok(Outcome::Done | Outcome::Already) => memory.went_through(self.uid),
+            Err(Stopped::NoAnswer | Stopped::Failed(_)) => {
+                memory.tried(self.uid, effect, &o.seen);
+            }
+            Err(Stopped::NotLeading) => {}
+        }
+    }
+
+    /// Some: this effect did not go through, what is seen is what was seen then, and its wait is not over.
+    async fn too_soon(&mut self, o: &Observation, effect: &Effect) -> Option<End> {
+        let left = self.ctx.backoff.left(self.uid);
+        if left.is_none() && !self.named {
+            return None;
+        }
+        if !self.ctx.memory.would_repeat(self.uid, effect, &o.seen) {
+            return None;
+        }
+        if self.named {
+            let words = "create: the name is in use, and nothing of that name is to be seen";
+            return Some(self.failed(o, "name_in_use", words.to_owned()).await);
+        }
+        // What else was asked for meanwhile is answered.
+        if o.memo.trouble.is_some() {
+            self.tell(o).await;
+        }
+        left.map(End::TooSoon)
+    }
+
     /// An effect did not go through. What fails twice in the same words is told to the user, and tried again.
     async fn failed(&mut self, o: &Observation, reason: &'static str, words: String) -> End {
         let told: String = words.chars().take(TOLD).collect();
@@ -113,7 +158,7 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Reports what is planned over this observation, if that says anything new.
+    /// Reports what stands in the way of the effect that is due.
     async fn tell(&mut self, o: &Observation) {
         let plan = plan(o);
         let status = report::status(o, &o.facts, &plan);
@@ -124,15 +169,15 @@ impl Reconcile<'_> {
             .ctx
             .sessions
             .status(&self.session, &status, Write::Report);
-        match write.await.and_then(|reply| match reply {
+        let told = write.await.and_then(|reply| match reply {
             Some(reply) => {
                 trace::changed(self.ctx, &self.session, &reply, plan.row);
                 self.keep(reply)
             }
             None => Ok(()),
-        }) {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(uid = self.uid, %error, "not told"),
+        });
+        if let Err(error) = told {
+            tracing::debug!(uid = self.uid, %error, "not told");
         }
     }
 

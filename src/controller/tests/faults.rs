@@ -180,3 +180,45 @@ async fn while_the_clocks_disagree_no_deadline_acts_and_nothing_spins() {
     world.phase("friday", "TimedOut").await;
     running.stop().await;
 }
+
+/// A status asks for no look, whoever wrote it: otherwise two writers that disagree would write for ever.
+#[tokio::test(start_paused = true)]
+async fn another_writer_of_the_status_is_put_right_at_the_next_look_and_never_fought_with() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.settle().await;
+    let (ours, acts) = (world.api.writes().len(), world.runtime.acts());
+    for n in 1..=3 {
+        world.api.put("gamesessions", "friday", |session| {
+            session["status"]["phase"] = json!("Failed");
+            session["status"]["address"] = json!(format!("203.0.113.{n}:1"));
+        });
+        world.settle().await;
+        assert_eq!(world.api.writes().len(), ours + n - 1);
+        tokio::time::sleep(Duration::from_secs(660)).await;
+        assert_eq!(world.api.writes().len(), ours + n);
+        assert_eq!(world.status("friday")["phase"], "Running");
+        assert_eq!(world.status("friday")["address"], "127.0.0.1:7000");
+    }
+    assert_eq!(world.runtime.acts(), acts);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_hundred_at_once_come_up_though_one_among_them_never_can() {
+    let world = World::new();
+    world.runtime.curse("s150");
+    let running = world.controller("a");
+    for n in 0..300 {
+        world.session(&format!("s{n}"));
+    }
+    let most = || world.runtime.running() == 299;
+    world.until("all but one run", most).await;
+    world.settle().await;
+    assert_eq!(world.runtime.made(), 299);
+    assert_eq!(world.status("s150")["phase"], "Starting");
+    assert_eq!(running.ctx.backoff.waiting(), 1);
+    running.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod faults;
+mod retries;
 mod runtime;
 #[cfg(feature = "simulate")]
 mod simulated;

@@ -30,6 +30,13 @@ struct State {
     panics: Option<String>,
     refuses: Option<String>,
     fails: Option<String>,
+    /// Of this session alone.
+    cursed: Option<String>,
+    starts_fail: Option<String>,
+    /// The name of each new container is in use, and nothing of that name is to be seen.
+    names_taken: bool,
+    /// Whatever fails is told as something that happened to its session.
+    tells: bool,
     orphans: Vec<Owned>,
     hints: Option<mpsc::UnboundedSender<Hint>>,
 }
@@ -98,6 +105,30 @@ impl FakeRuntime {
         self.hint(Hint::All);
     }
 
+    /// No container can be made for this session.
+    pub fn curse(&self, session: &str) {
+        self.with(|s| s.cursed = Some(session.to_owned()));
+    }
+
+    /// Starts fail so, and leave no trace, until they are given nothing to say.
+    pub fn fail_starts(&self, words: Option<&str>) {
+        self.with(|s| s.starts_fail = words.map(str::to_owned));
+    }
+
+    pub fn take_names(&self, taken: bool) {
+        self.with(|s| s.names_taken = taken);
+    }
+
+    /// As an engine does that makes a container, fails, and takes it away again.
+    pub fn tell_of_failures(&self) {
+        self.with(|s| s.tells = true);
+    }
+
+    /// Something is said of this session.
+    pub fn name(&self, uid: &str) {
+        self.hint(Hint::Session(uid.to_owned()));
+    }
+
     /// Containers of sessions that nobody knows.
     pub fn orphans(&self, n: usize) {
         let orphan = |n| Owned {
@@ -145,6 +176,16 @@ impl FakeRuntime {
     }
 
     fn carry_out(&self, key: &SessionKey, effect: &Effect) -> Result<Outcome, EffectError> {
+        // Where one act asks for the next at once, virtual time stands still.
+        assert!(self.with(|s| s.acts.len()) < 5000, "a storm of acts");
+        let done = self.attempt(key, effect);
+        if !matches!(done, Ok(Outcome::Done)) && self.with(|s| s.tells) {
+            self.name(&key.uid);
+        }
+        done
+    }
+
+    fn attempt(&self, key: &SessionKey, effect: &Effect) -> Result<Outcome, EffectError> {
         self.with(|s| s.acts.push(crate::controller::gate::effect_label(effect)));
         match effect {
             Effect::Pull { .. } | Effect::CreateStorage(_) | Effect::RemoveStorage(_) => {}
@@ -155,6 +196,12 @@ impl FakeRuntime {
                 if let Some(words) = self.with(|s| s.fails.clone()) {
                     return Err(EffectError::Failed(words));
                 }
+                if self.with(|s| s.cursed.as_deref() == Some(&key.name)) {
+                    return Err(EffectError::Failed("cursed".to_owned()));
+                }
+                if self.with(|s| s.names_taken) {
+                    return Ok(Outcome::Already);
+                }
                 let made = self.with(|s| {
                     s.made += 1;
                     s.made
@@ -162,12 +209,17 @@ impl FakeRuntime {
                 let container = Seen::Created(self.container(spec, made), Made::Fresh);
                 self.with(|s| s.containers.insert(key.uid.clone(), container));
             }
-            Effect::Start(_) => self.with(|s| {
-                if let Some(Seen::Created(c, _)) = s.containers.get(&key.uid).cloned() {
-                    let running = Seen::Running(c, Answer::Ready);
-                    s.containers.insert(key.uid.clone(), running);
+            Effect::Start(_) => {
+                if let Some(words) = self.with(|s| s.starts_fail.clone()) {
+                    return Err(EffectError::Failed(words));
                 }
-            }),
+                self.with(|s| {
+                    if let Some(Seen::Created(c, _)) = s.containers.get(&key.uid).cloned() {
+                        let running = Seen::Running(c, Answer::Ready);
+                        s.containers.insert(key.uid.clone(), running);
+                    }
+                });
+            }
             Effect::Stop(..) | Effect::Kill(_) => {
                 self.with(|s| {
                     if let Some(Seen::Running(c, _)) = s.containers.get(&key.uid).cloned() {

@@ -14,6 +14,7 @@ use http::header::HeaderValue;
 use tokio::sync::Semaphore;
 
 use crate::runtime::EffectError;
+use crate::session::quoted::plain;
 
 /// Looks wait this long at most, the wait for a lane included.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
@@ -28,6 +29,9 @@ const WRITE_LANES: usize = 16;
 
 /// Where DOCKER_HOST points when it is not set.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// Characters of an answer's words that are kept: they come to stand in a status, an Event and the log.
+const LONGEST_WORDS: usize = 1024;
 
 /// Longer than any deadline here: ours decide.
 const BOLLARD_SECONDS: u64 = 3600;
@@ -89,14 +93,18 @@ impl From<Error> for CallError {
                 message,
             } => CallError::Answer {
                 status: status_code,
-                message: message.trim().to_owned(),
+                message: plain(message.trim(), LONGEST_WORDS),
             },
             Error::DockerStreamError { error } => CallError::Answer {
                 status: 500,
-                message: error,
+                message: plain(&error, LONGEST_WORDS),
             },
-            Error::JsonDataError { message, .. } => CallError::Garbled(message),
-            Error::JsonSerdeError { err } => CallError::Garbled(err.to_string()),
+            Error::JsonDataError { message, .. } => {
+                CallError::Garbled(plain(&message, LONGEST_WORDS))
+            }
+            Error::JsonSerdeError { err } => {
+                CallError::Garbled(plain(&err.to_string(), LONGEST_WORDS))
+            }
             // Everything else of bollard's open-ended list is about the connection or the request's making.
             other => CallError::Unreachable(root_cause(&other)),
         }

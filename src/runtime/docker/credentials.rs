@@ -27,10 +27,12 @@ pub(super) enum CredentialsError {
         path: String,
         source: std::io::Error,
     },
-    #[error("the Docker credentials file {path} is not understood")]
+    /// Without the parser's own words, which show the value that it met.
+    #[error("the Docker credentials file {path} is not understood at line {line}, column {column}")]
     NotUnderstood {
         path: String,
-        source: serde_json::Error,
+        line: usize,
+        column: usize,
     },
     #[error(
         "the entry of {registry} in the Docker credentials file is not base64 of user:password"
@@ -98,9 +100,10 @@ pub(super) fn find(
         }
     };
     let file: File =
-        serde_json::from_slice(&bytes).map_err(|source| CredentialsError::NotUnderstood {
+        serde_json::from_slice(&bytes).map_err(|error| CredentialsError::NotUnderstood {
             path: shown(),
-            source,
+            line: error.line(),
+            column: error.column(),
         })?;
     let registry = registry(image);
     if let Some(helper) = file
@@ -230,7 +233,11 @@ fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, Creden
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+    use crate::hostile::{cases, edited, edits, text};
 
     /// A credentials folder that goes with its test.
     struct Folder(std::path::PathBuf);
@@ -299,6 +306,58 @@ mod tests {
         assert!(
             error.contains("ghcr.io") && !error.contains("no colon"),
             "{error}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(cases(128))]
+
+        #[test]
+        fn whatever_a_credentials_file_holds_its_secrets_are_found_or_kept(edits in edits(3), registry in text()) {
+            const SECRET: &str = "c2VjcmV0LTE3OnBhc3M=";
+            let good = json!({
+                "auths": {
+                    "https://ghcr.io/v2/": {"auth": SECRET},
+                    "quay.io": {"username": "alice", "password": "secret-17", "identitytoken": "secret-17"},
+                },
+                "psFormat": "x", "HttpHeaders": {},
+            });
+            let mut file = edited(good, "", &edits);
+            // Programs of this machine are no part of it.
+            if let Some(fields) = file.as_object_mut() {
+                fields.retain(|key, _| !key.starts_with("cred"));
+            }
+            let folder = folder("hostile", &file.to_string());
+            for image in ["ghcr.io/a/b", "quay.io/a/b", "a/b", &format!("{registry}/a")] {
+                if let Err(error) = find(&folder.0, image) {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    let told = format!("{error}: {cause:?}");
+                    prop_assert!(!told.contains("secret-17") && !told.contains(SECRET), "{}", told);
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_stands_for_user_and_password_both_come_out_or_neither(user in "[^:]{0,20}", password in ".{0,20}") {
+            let entry = Entry {
+                auth: Some(STANDARD.encode(format!("{user}:{password}"))),
+                ..Entry::default()
+            };
+            let found = from_entry(&entry, "ghcr.io").expect("an entry").expect("credentials");
+            prop_assert_eq!(found.username.as_deref(), Some(user.as_str()));
+            prop_assert_eq!(found.password.as_deref(), Some(password.trim_end_matches('\0')));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_understood_is_named_without_what_stands_there() {
+        let folder = folder("secret", r#"{"auths":{"ghcr.io":"secret-17"}}"#);
+        let error = find(&folder.0, "ghcr.io/a/b").expect_err("no entry");
+        assert!(std::error::Error::source(&error).is_none());
+        let told = error.to_string();
+        assert!(
+            told.contains("line 1") && !told.contains("secret-17"),
+            "{told}"
         );
     }
 

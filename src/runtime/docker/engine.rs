@@ -193,7 +193,10 @@ fn random_id() -> Result<String, CallError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::hostile::{cases, text};
 
     const ONE: &str = "0123456789abcdef0123456789abcdef";
     const TWO: &str = "ffffffffffffffffffffffffffffffff";
@@ -236,6 +239,23 @@ mod tests {
             carried([TWO, ONE, ONE, "junk"].map(str::to_owned).into_iter()).as_deref(),
             Some(ONE)
         );
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn whatever_stands_for_an_engines_id_it_is_32_hexadecimal_digits_or_none(
+            label in prop_oneof![text(), "[0-9a-fA-F]{32}"],
+            traces in proptest::collection::vec(prop_oneof![text(), "[0-9a-f]{32}"], 0..6),
+        ) {
+            let is_id = |text: &str| text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+            prop_assert_eq!(id_of(&marker(Some(&label))).is_ok(), is_id(&label));
+            let some = traces.iter().any(|trace| is_id(trace));
+            let found = carried(traces.into_iter());
+            prop_assert_eq!(found.is_some(), some);
+            prop_assert!(found.is_none_or(|id| is_id(&id)));
+        }
     }
 
     #[test]

@@ -253,7 +253,60 @@ async fn note_ports(runtime: &DockerRuntime, id: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::DockerConfig;
     use super::*;
+    use crate::clock::Clock;
+    use crate::hostile::{any_json, cases, edited, edits};
+    use crate::session::observation::Owner;
+
+    proptest! {
+        #![proptest_config(cases(128))]
+
+        #[test]
+        fn whatever_an_engine_sends_as_events_and_lists_they_are_hints_or_nothing(
+            edits in edits(3),
+            action in proptest::sample::select(&["start", "die", "destroy", "rename", "exec_die", ""][..]),
+            other in any_json(),
+        ) {
+            let runtime = DockerRuntime::new(DockerConfig {
+                host: Some("unix:///nowhere/at/all.sock".to_owned()),
+                owner: Owner {
+                    cluster: "c-1".to_owned(),
+                    controller: "dillinger-runner".to_owned(),
+                },
+                bind_address: Ipv4Addr::LOCALHOST.into(),
+                advertise_address: "127.0.0.1".to_owned(),
+                port_range: 20_000..=20_999,
+                credentials: None,
+                clock: Clock::system(),
+            });
+            let event = json!({
+                "Type": "container", "Action": action, "time": 1,
+                "Actor": {"ID": "f00", "Attributes": {keys::UID: "u-1", "exitCode": "0"}},
+            });
+            let listed = json!([{
+                "Id": "f00", "State": "running", "Labels": {keys::UID: "u-1"},
+                "Ports": [{"PrivatePort": 1, "PublicPort": 7001, "Type": "udp"}],
+            }]);
+            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            for event in [edited(event, "", &edits), other.clone()] {
+                if let Ok(event) = serde_json::from_value::<EventMessage>(event) {
+                    tokio.block_on(take(&runtime, event));
+                }
+            }
+            for listed in [edited(listed, "", &edits), other] {
+                if let Ok(all) = serde_json::from_value::<Vec<ContainerSummary>>(listed) {
+                    runtime.ports.replace(&all);
+                    prop_assert!(running(all.clone()).len() <= all.len());
+                }
+            }
+        }
+    }
 
     fn container(uid: Option<&str>, state: ContainerSummaryStateEnum) -> ContainerSummary {
         ContainerSummary {

@@ -94,8 +94,10 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::cases;
 
     fn out(text: &str) -> LogOutput {
         LogOutput::StdOut {
@@ -111,6 +113,29 @@ mod tests {
 
     fn search(pattern: &str) -> Search {
         Search::new(Regex::new(&format!("(?s-u){pattern}")).expect("a pattern"))
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn whatever_chunks_a_log_comes_in_a_pattern_is_found_where_it_is_in_the_whole(
+            pieces in proptest::collection::vec(("[abc\n]{0,40}", any::<bool>()), 0..40),
+            pattern in "(\\^|\\(\\?m:\\^\\))?[abc.]{1,4}",
+        ) {
+            let compiled = crate::session::pattern::searched(&pattern).expect("a pattern");
+            let mut search = Search::new(compiled.clone());
+            let mut texts = [Vec::new(), Vec::new()];
+            for (piece, is_error) in &pieces {
+                texts[usize::from(*is_error)].extend_from_slice(piece.as_bytes());
+                let found = search.feed(&if *is_error { err(piece) } else { out(piece) });
+                // All of it is shorter than the window.
+                prop_assert_eq!(found, compiled.is_match(&texts[usize::from(*is_error)]), "{}", pattern);
+                if found {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

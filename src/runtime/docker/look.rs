@@ -15,7 +15,11 @@ use super::{DockerRuntime, engine, logs};
 use crate::api::keys;
 use crate::runtime::Look;
 use crate::session::facts::{Engine, EngineId};
+use crate::session::quoted::plain;
 use crate::session::seen::{Answer, Container, Doubt, Exit, Seen, select};
+
+/// Characters of a stranger's image that are shown.
+const SHOWN: usize = 256;
 
 /// A look that ends in doubt.
 enum Blind {
@@ -320,7 +324,7 @@ fn stranger(inspect: &ContainerInspectResponse) -> String {
         .as_ref()
         .and_then(|c| c.image.as_deref())
         .unwrap_or_default();
-    format!("container {}, image {image}", short(id))
+    format!("container {}, image {}", short(id), plain(image, SHOWN))
 }
 
 /// As `docker ps` shows it.

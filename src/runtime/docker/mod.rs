@@ -10,6 +10,8 @@ mod credentials;
 mod engine;
 mod events;
 mod hints;
+#[cfg(test)]
+mod hostile;
 mod list;
 mod logs;
 mod look;
@@ -17,6 +19,8 @@ mod parse;
 mod ports;
 mod probe;
 mod pulls;
+#[cfg(test)]
+mod strangers;
 
 use std::collections::HashSet;
 use std::net::IpAddr;

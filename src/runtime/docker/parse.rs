@@ -15,7 +15,14 @@ use crate::runtime::parse_terms;
 use crate::session::container::Transport;
 use crate::session::contract::PortTerms;
 use crate::session::ports::transports;
+use crate::session::quoted::{plain, quoted};
 use crate::session::seen::{Container, ContainerId, Exit, Made};
+
+/// Characters of the engine's words on a start that are kept: they may name any file or variable of the game.
+const LONGEST_WORDS: usize = 1024;
+
+/// Characters of a name that are kept; ours have 63 at most.
+const LONGEST_NAME: usize = 128;
 
 /// A container as `inspect` shows it; what must be asked besides (readiness, log) is not in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,12 +151,7 @@ pub(super) fn listed(summary: &ContainerSummary, place: Place<'_>) -> Option<Con
     }
     Some(Container {
         id: ContainerId(summary.id.clone()?),
-        name: summary
-            .names
-            .as_ref()?
-            .first()?
-            .trim_start_matches('/')
-            .to_owned(),
+        name: named(summary.names.as_ref()?.first()?),
         attempt: labels.get(keys::ATTEMPT)?.parse().ok()?,
         created: Timestamp::from_second(summary.created?).ok()?,
         started: None,
@@ -184,7 +186,7 @@ fn container(inspect: &ContainerInspectResponse, place: Place<'_>) -> Result<Con
         .ok_or_else(|| format!("it has no label {}", keys::ATTEMPT))?;
     let attempt = attempt
         .parse()
-        .map_err(|_| format!("its label {} is \"{attempt}\"", keys::ATTEMPT))?;
+        .map_err(|_| format!("its label {} is {}", keys::ATTEMPT, quoted(attempt)))?;
     let terms = parse_terms(labels.get(keys::CONTRACT).map(String::as_str));
     let endpoints = terms
         .as_ref()
@@ -193,12 +195,7 @@ fn container(inspect: &ContainerInspectResponse, place: Place<'_>) -> Result<Con
     let state = inspect.state.as_ref();
     Ok(Container {
         id: ContainerId(inspect.id.clone().ok_or("it has no id")?),
-        name: inspect
-            .name
-            .as_deref()
-            .unwrap_or_default()
-            .trim_start_matches('/')
-            .to_owned(),
+        name: named(inspect.name.as_deref().unwrap_or_default()),
         attempt,
         created: inspect
             .created
@@ -218,6 +215,11 @@ fn container(inspect: &ContainerInspectResponse, place: Place<'_>) -> Result<Con
         endpoints,
         terms,
     })
+}
+
+/// An engine puts a slash before a name.
+fn named(name: &str) -> String {
+    plain(name.trim_start_matches('/'), LONGEST_NAME)
 }
 
 pub(super) fn endpoints(bindings: &[Binding], advertise: &str) -> Vec<Endpoint> {
@@ -246,12 +248,12 @@ fn made(state: &ContainerState, inspect: &ContainerInspectResponse) -> Made {
         return Made::Fresh;
     }
     if says_port_is_taken(error) {
-        return Made::PortClash(ports_named(error, inspect), error.to_owned());
+        return Made::PortClash(ports_named(error, inspect), plain(error, LONGEST_WORDS));
     }
     if error.is_empty() {
         return Made::Failed(format!("the start ended with exit code {code}"));
     }
-    Made::Failed(error.to_owned())
+    Made::Failed(plain(error, LONGEST_WORDS))
 }
 
 /// The words of several engines: Docker's own table of ports, the kernel's bind (proxy on Linux and BSD),

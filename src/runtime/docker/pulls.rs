@@ -61,7 +61,10 @@ impl Progress {
         let (current, total) = self
             .0
             .values()
-            .fold((0, 0), |(c, t), (current, total)| (c + current, t + total));
+            // A registry says how large its layers are, and may say anything.
+            .fold((0_i128, 0_i128), |(c, t), (current, total)| {
+                (c + i128::from(*current), t + i128::from(*total))
+            });
         if total <= 0 {
             return String::new();
         }
@@ -247,8 +250,10 @@ fn split(image: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use bollard::models::ProgressDetail;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{any_json, cases, integer, text};
 
     fn downloading(layer: &str, current: i64, total: i64) -> CreateImageInfo {
         CreateImageInfo {
@@ -277,6 +282,49 @@ mod tests {
             ..CreateImageInfo::default()
         });
         assert_eq!(progress.text(), "80 % of 120 MB");
+    }
+
+    #[test]
+    fn sizes_without_end_are_more_than_a_sum_holds_and_no_more_than_is_shown() {
+        let mut progress = Progress::default();
+        progress.take(&downloading("a", i64::MAX, i64::MAX));
+        progress.take(&downloading("b", 1, i64::MAX));
+        assert_eq!(progress.text(), "50 % of 18446744073709 MB");
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn whatever_a_registry_says_of_its_layers_the_progress_is_a_part_of_a_whole(
+            layers in proptest::collection::vec((text(), integer(), integer()), 0..6),
+            other in any_json(),
+        ) {
+            let mut progress = Progress::default();
+            for (layer, current, total) in &layers {
+                progress.take(&downloading(layer, *current, *total));
+                let text = progress.text();
+                let tenths = text.split_once(" %").map(|(tenths, _)| tenths.parse::<u32>());
+                prop_assert!(text.is_empty() || matches!(tenths, Some(Ok(0..=100))), "{}", text);
+            }
+            if let Ok(info) = serde_json::from_value::<CreateImageInfo>(other) {
+                progress.take(&info);
+                let _ = progress.text();
+            }
+        }
+
+        #[test]
+        fn whatever_an_image_is_called_its_name_and_tag_are_the_whole_of_it(image in text()) {
+            let (name, tag) = split(&image);
+            match tag {
+                Some(tag) if image.len() > name.len() => {
+                    prop_assert_eq!(&format!("{name}:{tag}"), &image);
+                }
+                Some(tag) => prop_assert_eq!((name, tag), (image.as_str(), "latest")),
+                None => prop_assert!(name == image && image.contains('@')),
+            }
+            prop_assert!(!credentials::registry(&image).is_empty());
+        }
     }
 
     #[test]

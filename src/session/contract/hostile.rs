@@ -11,6 +11,7 @@ use crate::api::{
     GamePort, GameSessionSpec, Parameter, ParameterDeclaration, Quantity, ResourceList, Scratch,
     SessionResources, Storage, keys,
 };
+use crate::hostile::cases;
 use crate::session::container;
 use crate::session::ports::ChosenPorts;
 
@@ -269,7 +270,7 @@ fn check_spec(contract: &Contract) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn whatever_stands_in_the_resources_the_answer_is_sound(session in session(), game in game()) {

@@ -135,6 +135,8 @@ impl<'a> Case<'a> {
                     .map(|t| t.termination_grace_period_seconds)
             })
             .unwrap_or(DEFAULT_GRACE_SECONDS)
+            // A label that somebody changed: less than nothing is for ever, on an engine.
+            .max(0)
     }
 
     /// Until when a game that is to stop is left alone; None: this process has not told it yet, and nobody knows

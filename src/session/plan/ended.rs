@@ -191,7 +191,7 @@ fn interrupted(case: &Case<'_>, cause: Cause, exit: Option<&Exit>) -> Plan {
 fn next_attempt(case: &Case<'_>, exit: RecordedExit) -> Facts {
     Facts {
         last_exit: Some(exit),
-        attempt: case.attempt.map(|n| n + 1),
+        attempt: case.attempt.map(|n| n.saturating_add(1)),
         attempt_time: Some(case.record_time()),
         container: None,
         ..case.facts()

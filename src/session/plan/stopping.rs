@@ -188,7 +188,7 @@ fn resume(case: &Case<'_>) -> Plan {
     };
     let facts = Facts {
         engine: Some(engine),
-        attempt: case.attempt.map(|n| n + 1),
+        attempt: case.attempt.map(|n| n.saturating_add(1)),
         attempt_time: Some(case.record_time()),
         restarts: 0,
         interruptions: 0,

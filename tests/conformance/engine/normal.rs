@@ -46,7 +46,11 @@ pub fn outcome(answer: &Result<Outcome, EffectError>) -> Value {
         Err(error @ (EffectError::Refused(words) | EffectError::Failed(words))) => {
             json!({"error": error.label(), "kind": kind(words)})
         }
-        Err(error @ (EffectError::NoAnswer(_) | EffectError::OtherEngine { .. })) => {
+        Err(
+            error @ (EffectError::NoAnswer(_)
+            | EffectError::Quota(_)
+            | EffectError::OtherEngine { .. }),
+        ) => {
             json!({"error": error.label()})
         }
     }

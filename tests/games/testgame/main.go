@@ -15,6 +15,7 @@
 //	log TEXT         prints it; `hostile` prints what no terminal should get
 //	crash N          exits with N at once, nothing saved;  `exit N` ends in order;  `signal N` ends by that signal
 //	hog              takes memory until the kernel ends it
+//	threads N        starts N threads that stay: `ok`, or the game's end where the kernel gives no more
 package main
 
 import (
@@ -30,6 +31,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -241,8 +243,26 @@ func (s *server) answer(request string) (string, bool) {
 	case "hog":
 		go takeMemory()
 		return "ok", true
+	case "threads":
+		startThreads(number)
+		return "ok", true
 	}
 	return "pong:" + request, true
+}
+
+// startThreads returns when all of them run. Where no thread is to be had, Go ends the program and says so.
+func startThreads(count int) {
+	var running sync.WaitGroup
+	running.Add(count)
+	for range count {
+		go func() {
+			// A thread that is locked to what waits is nobody else's.
+			runtime.LockOSThread()
+			running.Done()
+			select {}
+		}()
+	}
+	running.Wait()
 }
 
 func (s *server) worldFile() string { return filepath.Join(s.data, "world") }

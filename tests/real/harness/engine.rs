@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::http;
@@ -48,6 +48,22 @@ impl Engine {
         };
         let reply = http::over_unix(&self.socket, method, path, &body).await;
         reply.ok().map(|reply| reply.status)
+    }
+
+    /// What a GET answers; None while no engine answers well.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let reply = http::over_unix(&self.socket, "GET", path, "").await.ok()?;
+        let value = serde_json::from_str(&reply.body).ok()?;
+        (reply.status == 200).then_some(value)
+    }
+
+    /// The engine's own stream of events, a JSON object a line; None while no engine answers.
+    pub async fn events(&self, query: &str) -> Option<BufReader<UnixStream>> {
+        let stream = UnixStream::connect(&self.socket).await.ok()?;
+        let (status, body) = http::send(stream, "GET", &format!("/events?{query}"), "")
+            .await
+            .ok()?;
+        (status == 200).then_some(body)
     }
 
     async fn done(&self, method: &str, path: &str, body: Value) -> Value {
@@ -193,14 +209,9 @@ impl Engine {
     /// Everything that happens to containers with this label from now on.
     pub async fn watch(&self, label: &str) -> Events {
         let filters = json!({ "type": ["container"], "label": [label] }).to_string();
-        let path = format!("/events?filters={}", encode(&filters));
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .expect("the engine's socket is there");
-        let (status, body) = http::send(stream, "GET", &path, "")
-            .await
-            .expect("the engine sends events");
-        assert_eq!(status, 200, "the engine refuses to send events");
+        let query = format!("filters={}", encode(&filters));
+        let body = self.events(&query).await;
+        let body = body.expect("the engine sends events");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = seen.clone();
         let task = tokio::spawn(async move {
@@ -261,7 +272,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// Percent-encodes what a query may not hold.
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {

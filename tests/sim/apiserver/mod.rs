@@ -5,11 +5,13 @@
 
 mod answer;
 mod kinds;
+mod later;
 mod list;
 mod meta;
 mod object;
 mod patch;
 mod request;
+mod rules;
 mod schema;
 mod store;
 mod verbs;
@@ -29,12 +31,14 @@ use tower::BoxError;
 pub use answer::Refused;
 #[allow(unused_imports)]
 pub use kinds::definitions;
+#[allow(unused_imports)]
+pub use later::RESTORE;
 pub use request::{Request, Verb};
 pub use store::{ChangeKind, Key};
 
 use crate::clock::SimClock;
 use crate::faults::{Failure, Position};
-use crate::history::{History, What};
+use crate::history::History;
 use crate::process::Process;
 use crate::striking::{Striking, Verdict};
 use verbs::Memory;
@@ -69,7 +73,12 @@ pub struct Server {
     /// Changes with every commit.
     revision: tokio::sync::watch::Sender<u64>,
     line: tokio::sync::watch::Sender<Line>,
+    /// Writes of users, and the revision of each: they write again what a restore lost.
+    wishes: Mutex<Vec<(u64, Request)>>,
 }
+
+/// Users write again what a restore lost, so much later.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Whether faults of the script strike the calls of this client.
 fn is_controller(who: &str) -> bool {
@@ -89,6 +98,7 @@ impl Server {
                 mode: Mode::Up,
                 epoch: 0,
             }),
+            wishes: Mutex::default(),
         })
     }
 
@@ -134,17 +144,60 @@ impl Server {
         self.revision.send_modify(|_| {});
     }
 
-    /// Goes back by so many changes, as a restore from a backup does; connections break.
-    pub fn restore(&self, back: u32) {
+    /// Goes back by so many changes of sessions and Games, and all between them, as a restore from a backup does;
+    /// connections break, and users write again what they find lost.
+    pub fn restore(self: &Arc<Self>, back: u32) {
         let revision = {
             let mut memory = self.memory();
-            memory.store.restore(back as usize);
+            memory.restore(back as usize);
             memory.store.revision()
         };
-        let what = What::Note(format!("restored by {back} changes"));
-        self.history.add(self.clock.elapsed(), "world", what);
         self.revision.send_replace(revision);
         self.line.send_modify(|line| line.epoch += 1);
+        let lost: Vec<Request> = {
+            let mut wishes = self.wishes();
+            let lost = wishes.extract_if(.., |(at, _)| *at > revision);
+            lost.map(|(_, request)| request).collect()
+        };
+        let server = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            let user = Process::new("user".to_owned());
+            for request in lost {
+                server.answer(&user, &request);
+            }
+        });
+    }
+
+    /// Somebody else writes to the status, so that whoever read it before has read what is no more.
+    fn overtake(self: &Arc<Self>, request: &Request) {
+        let kind = self.memory().kind(request);
+        let key = kind.map(|kind| object::key(&kind, request));
+        let found = key.and_then(|key| self.memory().store.get(&key).cloned());
+        let Some(found) = found else { return };
+        let mut conditions = found["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        conditions.push(json!({
+            "type": "example.com/Checked", "status": "True", "reason": "Checked", "message": "",
+            "lastTransitionTime": "2026-11-23T12:00:00Z",
+        }));
+        let write = Request {
+            verb: Verb::Patch,
+            status: true,
+            query: std::collections::BTreeMap::new(),
+            content_type: "application/merge-patch+json".to_owned(),
+            body: json!({"status": {"conditions": conditions}})
+                .to_string()
+                .into(),
+            ..request.clone()
+        };
+        self.answer(&Process::new("another".to_owned()), &write);
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, Vec<(u64, Request)>> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_mode(&self, mode: Mode) {
@@ -183,32 +236,48 @@ impl Server {
         let Some(request) = Request::parse(&parts, body) else {
             return Ok(self.answer_path(parts.uri.path()));
         };
+        let striking = self.striking.of(process);
         let verdict = match is_controller(who) {
-            true => self.striking.meet(&request.class(), counts(&request)),
+            true => striking.meet(&request.class(), counts(&request)),
             false => Verdict::Go,
         };
         match verdict {
-            Verdict::Crash(Position::Before) => self.striking.die().await,
+            Verdict::Crash(Position::Before) => striking.die().await,
+            Verdict::Late => {
+                let (server, late) = (self.clone(), process.clone());
+                let arrive = move || server.answer(&late, &request);
+                let answer = process.late(arrive).await;
+                tokio::time::sleep(TRAVEL).await;
+                process.alive().await;
+                return Ok(answer);
+            }
+            Verdict::Fail(Failure::Overtaken) => self.overtake(&request),
             Verdict::Fail(Failure::Code(code)) => return Ok(self.refusal(&scripted(code))),
             Verdict::Fail(Failure::Refused) => return Err(broken()),
             Verdict::Fail(Failure::Hangs) => std::future::pending().await,
             Verdict::Go
             | Verdict::ThenRestore(_)
+            | Verdict::ThenPause(_)
             | Verdict::Crash(Position::Between | Position::After)
             | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
             }
         }
         let answer = self.answer(process, &request);
         match verdict {
-            Verdict::Crash(Position::Between) => self.striking.die().await,
-            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
+            Verdict::Crash(Position::Between) => striking.die().await,
+            Verdict::Crash(Position::After) => striking.die_after(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(Position::After) => striking.stand_still(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(_) => striking.stand_still(Duration::ZERO),
             Verdict::Fail(Failure::CommittedCode(code)) => return Ok(self.refusal(&scripted(code))),
             Verdict::Fail(Failure::Lost) => return Err(broken()),
             Verdict::Fail(Failure::CommittedHangs) => std::future::pending().await,
             Verdict::ThenRestore(back) => self.restore(back),
             Verdict::Go
+            | Verdict::Late
             | Verdict::Crash(Position::Before)
-            | Verdict::Fail(Failure::Code(_) | Failure::Refused | Failure::Hangs) => {}
+            | Verdict::Fail(
+                Failure::Code(_) | Failure::Refused | Failure::Hangs | Failure::Overtaken,
+            ) => {}
         }
         tokio::time::sleep(TRAVEL).await;
         process.alive().await;
@@ -235,6 +304,9 @@ impl Server {
             let reply = memory.handle(process.name(), request);
             (reply, memory.store.revision())
         };
+        if process.name() == "user" && request.verb.writes() && reply.is_ok() {
+            self.wishes().push((revision, request.clone()));
+        }
         self.revision
             .send_if_modified(|known| std::mem::replace(known, revision) != revision);
         match reply {

@@ -1,19 +1,18 @@
 //! Structural schemas: nulls dropped, unknown fields pruned, defaults filled, types and bounds checked, CEL rules run.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
-use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::answer::Cause;
+use super::rules::Rules;
 
 /// One kind's schema.
 pub struct Schema {
     root: Value,
-    compiled: CompiledSchema,
-    validator: Mutex<Validator>,
+    rules: Rules,
     patterns: BTreeMap<String, Regex>,
 }
 
@@ -22,18 +21,12 @@ const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
 impl Schema {
     pub fn new(mut root: Value) -> Self {
         spell_out(&mut root);
-        let compiled = compile_schema(&root);
-        assert!(
-            !compiled.has_errors(),
-            "rules that do not compile: {:?}",
-            compiled.compilation_errors()
-        );
         let mut patterns = BTreeMap::new();
         compile_patterns(&root, &mut patterns);
+        let rules = Rules::new(&root);
         Schema {
             root,
-            compiled,
-            validator: Mutex::new(Validator::new()),
+            rules,
             patterns,
         }
     }
@@ -74,27 +67,7 @@ impl Schema {
             ));
             return causes;
         }
-        let validator = self
-            .validator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Err(errors) = validator.validate_compiled(&self.compiled, object, old) {
-            for error in errors {
-                // A rule that cannot be evaluated (a quantity that is none) refuses the object too.
-                let known = [ErrorKind::ValidationFailure, ErrorKind::EvaluationError];
-                assert!(known.contains(&error.kind), "{error}");
-                let path = error.field_path.trim_start_matches('.').to_owned();
-                let path = if path.is_empty() {
-                    "<nil>".to_owned()
-                } else {
-                    path
-                };
-                causes.push(Cause::invalid(
-                    path,
-                    format!("Invalid value: {}", error.message),
-                ));
-            }
-        }
+        causes.extend(self.rules.broken(object, old));
         causes
     }
 

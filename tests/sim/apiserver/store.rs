@@ -31,7 +31,7 @@ pub enum ChangeKind {
     Deleted,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     revision: u64,
     /// Changes up to here are forgotten: nobody can watch from before it.
@@ -139,20 +139,24 @@ impl Store {
         self.changes.clear();
     }
 
-    /// Takes the last `back` changes back, revision included, as a restore from a backup does.
-    pub fn restore(&mut self, back: usize) {
-        for _ in 0..back {
+    /// Takes the last changes back, revision included, as a restore from a backup does: as many as `counts` counts
+    /// `back` of. What was taken back, the last first.
+    pub fn restore(&mut self, back: usize, counts: impl Fn(&Change) -> bool) -> Vec<Change> {
+        let mut taken: Vec<Change> = Vec::new();
+        while taken.iter().filter(|change| counts(change)).count() < back {
             let Some(change) = self.changes.pop() else {
                 break;
             };
-            match change.before {
-                Some(before) => self.objects.insert(change.key, before),
+            match &change.before {
+                Some(before) => self.objects.insert(change.key.clone(), before.clone()),
                 None => self.objects.remove(&change.key),
             };
+            taken.push(change);
         }
         self.revision = self
             .changes
             .last()
             .map_or(self.compacted.max(1), |c| c.revision);
+        taken
     }
 }

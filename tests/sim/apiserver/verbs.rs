@@ -1,7 +1,7 @@
 //! What each verb does to the store. Never blocks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -19,22 +19,47 @@ use crate::history::{History, What};
 /// The server's whole memory.
 pub struct Memory {
     pub store: Store,
-    clock: SimClock,
-    history: History,
+    pub(super) clock: SimClock,
+    pub(super) history: History,
     uids: u64,
     /// What each manager applied last, by uid, manager and endpoint: a change of it alone is a change of the object.
     applied: BTreeMap<(String, String, bool), Value>,
 }
+
+/// Made once: reading the definitions takes long.
+static SEEDED: LazyLock<(Store, u64)> = LazyLock::new(|| {
+    // A thread of its own: whoever asks may be in a runtime already.
+    let made = std::thread::spawn(Memory::seeded);
+    made.join().expect("the seeds are valid")
+});
 
 /// A code and a body.
 pub type Reply = (u16, Value);
 
 impl Memory {
     pub fn new(clock: SimClock, history: History) -> Self {
-        let mut memory = Memory {
-            store: Store::new(),
+        let (store, uids) = SEEDED.clone();
+        Memory {
+            store,
             clock,
             history,
+            uids,
+            applied: BTreeMap::new(),
+        }
+    }
+
+    /// What an administrator made before anything happens.
+    fn seeded() -> (Store, u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let _entered = runtime.enter();
+        let mut memory = Memory {
+            store: Store::new(),
+            clock: SimClock::new(),
+            history: History::default(),
             uids: 0,
             applied: BTreeMap::new(),
         };
@@ -46,7 +71,7 @@ impl Memory {
         for definition in kinds::definitions() {
             memory.seed(definition);
         }
-        memory
+        (memory.store, memory.uids)
     }
 
     /// Puts an object of a cluster-wide kind in, as an administrator does.
@@ -180,7 +205,7 @@ impl Memory {
         }
         let stored = self.store.put(key, object);
         self.note(who);
-        self.collect();
+        self.collect_where_owned(&stored);
         Ok(Value::clone(&stored))
     }
 
@@ -333,7 +358,7 @@ impl Memory {
         }
         let stored = self.store.put(key.clone(), new);
         self.note(who);
-        self.collect();
+        self.collect_where_owned(&stored);
         Ok(Value::clone(&stored))
     }
 
@@ -366,7 +391,7 @@ impl Memory {
         Ok((200, self.remove(who, kind, &key, &old)))
     }
 
-    fn remove(&mut self, who: &str, kind: &Kind, key: &Key, old: &Arc<Value>) -> Value {
+    pub(super) fn remove(&mut self, who: &str, kind: &Kind, key: &Key, old: &Arc<Value>) -> Value {
         if meta::finalizers(old).is_empty() {
             self.store.remove(key);
             self.note(who);
@@ -391,40 +416,6 @@ impl Memory {
         let stored = self.store.put(key.clone(), marked);
         self.note(who);
         Value::clone(&stored)
-    }
-
-    /// What the controller manager does later: objects whose owners are all gone go too, and so does
-    /// everything in a namespace that is gone.
-    fn collect(&mut self) {
-        let uids: std::collections::BTreeSet<&str> = self
-            .store
-            .iter()
-            .map(|(_, object)| meta::text(object, "uid"))
-            .collect();
-        let spaces: std::collections::BTreeSet<&str> = self
-            .store
-            .iter()
-            .filter(|(key, _)| key.resource == "namespaces")
-            .map(|(key, _)| key.name.as_str())
-            .collect();
-        let orphan = self.store.iter().find(|(key, object)| {
-            let owners = object["metadata"]["ownerReferences"].as_array();
-            let unowned = owners.is_some_and(|owners| {
-                !owners.is_empty()
-                    && owners
-                        .iter()
-                        .all(|o| !uids.contains(o["uid"].as_str().unwrap_or_default()))
-            });
-            let homeless = !key.namespace.is_empty() && !spaces.contains(key.namespace.as_str());
-            let waits = meta::is_deleting(object) && !meta::finalizers(object).is_empty();
-            (unowned || homeless) && !waits
-        });
-        if let Some((key, object)) = orphan {
-            let (key, object) = (key.clone(), object.clone());
-            let kind = kinds::ALL[&key.resource].clone();
-            self.remove("garbage-collector", &kind, &key, &object);
-            self.collect();
-        }
     }
 
     fn note(&self, who: &str) {

@@ -14,6 +14,7 @@ use crate::faults::{Failure, Position};
 use crate::striking::Verdict;
 
 use super::door::{Door, locked};
+use super::odd::Call;
 use super::{Does, Engine, Power, REFUSAL, Refusal, START, TRAVEL, WRITE};
 
 fn no_answer() -> EffectError {
@@ -82,16 +83,59 @@ impl Door {
         let verdict = self.striking.meet(&format!("effect:{name}"), true);
         match verdict {
             Verdict::Crash(Position::Before) => self.striking.die().await,
+            Verdict::Late => {
+                let door = self.again();
+                let (key, engine, effect) = (key.clone(), engine.clone(), effect.clone());
+                let arrive = move || door.arrived(&key, &engine, &effect);
+                return self.process.late(arrive).await;
+            }
             Verdict::Fail(Failure::Code(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Refused) => return Err(no_answer()),
             Verdict::Fail(Failure::Hangs) => return silence(effect).await,
             Verdict::Go
             | Verdict::ThenRestore(_)
+            | Verdict::ThenPause(_)
             | Verdict::Crash(Position::Between | Position::After)
-            | Verdict::Fail(Failure::CommittedCode(_) | Failure::Lost | Failure::CommittedHangs) => {
-            }
+            | Verdict::Fail(
+                Failure::CommittedCode(_)
+                | Failure::Lost
+                | Failure::CommittedHangs
+                | Failure::Overtaken,
+            ) => {}
         }
         if !self.reach(patience(effect)).await {
+            return Err(no_answer());
+        }
+        let outcome = self.arrived(key, engine, effect);
+        match verdict {
+            Verdict::Crash(Position::Between) => self.striking.die().await,
+            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(Position::After) => self.striking.stand_still(TRAVEL + TRAVEL / 2),
+            Verdict::ThenPause(_) => self.striking.stand_still(Duration::ZERO),
+            Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
+            Verdict::Fail(Failure::Lost) => return Err(no_answer()),
+            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
+            Verdict::Go
+            | Verdict::ThenRestore(_)
+            | Verdict::Late
+            | Verdict::Crash(Position::Before)
+            | Verdict::Fail(
+                Failure::Code(_) | Failure::Refused | Failure::Hangs | Failure::Overtaken,
+            ) => {}
+        }
+        tokio::time::sleep(TRAVEL).await;
+        self.process.alive().await;
+        outcome
+    }
+
+    /// It reached the daemon, if that is there and the one that is meant.
+    fn arrived(
+        &self,
+        key: &SessionKey,
+        engine: &EngineId,
+        effect: &Effect,
+    ) -> Result<Outcome, EffectError> {
+        if *self.engine.power.borrow() != Power::Up {
             return Err(no_answer());
         }
         let found = self.engine.host().id;
@@ -101,21 +145,7 @@ impl Door {
                 found: found.0,
             });
         }
-        let outcome = self.carry_out(key, engine, effect);
-        match verdict {
-            Verdict::Crash(Position::Between) => self.striking.die().await,
-            Verdict::Crash(Position::After) => self.striking.die_after(TRAVEL + TRAVEL / 2),
-            Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
-            Verdict::Fail(Failure::Lost) => return Err(no_answer()),
-            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
-            Verdict::Go
-            | Verdict::ThenRestore(_)
-            | Verdict::Crash(Position::Before)
-            | Verdict::Fail(Failure::Code(_) | Failure::Refused | Failure::Hangs) => {}
-        }
-        tokio::time::sleep(TRAVEL).await;
-        self.process.alive().await;
-        outcome
+        self.carry_out(key, engine, effect)
     }
 
     fn carry_out(
@@ -133,7 +163,14 @@ impl Door {
             Effect::CreateStorage(volumes) => {
                 for volume in volumes {
                     let labels = labelled(&volume.labels, of);
-                    if engine.create_volume(&volume.name, &labels, who) != key.uid {
+                    let made = engine.asked(Call::CreateVolume, || {
+                        Ok(engine.create_volume(&volume.name, &labels, who))
+                    });
+                    let owner = made.map_err(|refusal| match refusal.status {
+                        400 => EffectError::Refused(refusal.words),
+                        _ => failed(refusal),
+                    })?;
+                    if owner != key.uid {
                         return Err(EffectError::Failed(format!(
                             "volume {} exists and is not this session's",
                             volume.name
@@ -142,39 +179,54 @@ impl Door {
                 }
                 Ok(Outcome::Done)
             }
-            Effect::Create(spec) => match engine.create(&of_engine(spec, of), who) {
-                Ok(()) => Ok(Outcome::Done),
-                Err(Refusal { status: 409, .. }) => Ok(Outcome::Already),
-                Err(Refusal { status: 400, words }) => Err(EffectError::Refused(words)),
-                Err(other) => Err(failed(other)),
-            },
+            Effect::Create(spec) => {
+                match engine.asked(Call::Create, || engine.create(&of_engine(spec, of), who)) {
+                    Ok(()) => Ok(Outcome::Done),
+                    Err(Refusal { status: 409, .. }) => Ok(Outcome::Already),
+                    Err(Refusal { status: 400, words }) => Err(EffectError::Refused(words)),
+                    Err(other) => Err(failed(other)),
+                }
+            }
             Effect::Start(id) => self.expecting(&id.0, Does::Start, || {
-                let started = engine.start(&id.0, who);
+                let started = engine.asked(Call::Start, || engine.start(&id.0, who));
                 started.map(|()| Outcome::Done).map_err(failed)
             }),
             Effect::Stop(id, grace) => {
                 let grace = Duration::from_secs(u64::try_from(*grace).unwrap_or_default());
-                match engine.stop(&id.0, grace, who) {
+                match engine.asked(Call::Stop, || engine.stop(&id.0, grace, who)) {
                     Ok(()) => Ok(Outcome::Done),
                     Err(Refusal { status: 404, .. }) => Ok(Outcome::Already),
                     Err(other) => Err(failed(other)),
                 }
             }
-            Effect::Kill(id) => match engine.kill(&id.0, who) {
+            Effect::Kill(id) => match engine.asked(Call::Kill, || engine.kill(&id.0, who)) {
                 Ok(()) => Ok(Outcome::Done),
-                Err(_) => Ok(Outcome::Already),
+                Err(Refusal {
+                    status: 404 | 409, ..
+                }) => Ok(Outcome::Already),
+                Err(other) => Err(failed(other)),
             },
             Effect::Remove(id) => self.expecting(&id.0, Does::Destroy, || {
-                match engine.remove(&id.0, false, who) {
+                match engine.asked(Call::Remove, || engine.remove(&id.0, false, who)) {
                     Ok(()) => Ok(Outcome::Done),
                     Err(Refusal { status: 404, .. }) => Ok(Outcome::Already),
+                    Err(Refusal { status: 409, words })
+                        if words.contains("already in progress") =>
+                    {
+                        Ok(Outcome::Already)
+                    }
                     Err(other) => Err(failed(other)),
                 }
             }),
             Effect::RemoveStorage(names) => {
                 for name in names {
                     if engine.owner_of_volume(name).as_deref() == Some(&key.uid) {
-                        engine.remove_volume(name, who).map_err(failed)?;
+                        let removed =
+                            engine.asked(Call::RemoveVolume, || engine.remove_volume(name, who));
+                        match removed {
+                            Ok(()) | Err(Refusal { status: 404, .. }) => {}
+                            Err(other) => return Err(failed(other)),
+                        }
                     }
                 }
                 Ok(Outcome::Done)

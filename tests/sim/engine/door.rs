@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{broadcast, mpsc};
 
-use crate::faults::Failure;
+use crate::faults::{Failure, Fate};
 use crate::process::Process;
 use crate::striking::{Striking, Verdict};
 
@@ -72,6 +72,19 @@ impl Door {
         })
     }
 
+    /// The same way, for what goes on when nobody waits for it any more.
+    pub(super) fn again(&self) -> Door {
+        Door {
+            engine: self.engine.clone(),
+            process: self.process.clone(),
+            striking: self.striking.clone(),
+            memory: self.memory.clone(),
+            own: self.own.clone(),
+            own_end: Mutex::default(),
+            owner: self.owner.clone(),
+        }
+    }
+
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         locked(&self.memory)
     }
@@ -100,7 +113,11 @@ impl Door {
                 tokio::time::sleep(LOOK).await;
                 None
             }
-            Verdict::Fail(_) | Verdict::Crash(_) | Verdict::ThenRestore(_) => None,
+            Verdict::Fail(_)
+            | Verdict::Crash(_)
+            | Verdict::ThenRestore(_)
+            | Verdict::Late
+            | Verdict::ThenPause(_) => None,
         };
         self.process.alive().await;
         answered
@@ -110,6 +127,7 @@ impl Door {
         &self,
         own: &mut mpsc::UnboundedReceiver<Hint>,
         events: &mut broadcast::Receiver<Event>,
+        swapped: &mut Option<Event>,
     ) -> Option<Hint> {
         loop {
             let hint = tokio::select! {
@@ -117,7 +135,8 @@ impl Door {
                 biased;
                 hint = own.recv() => Some(hint?),
                 event = events.recv() => match event {
-                    Ok(event) => self.hint(event),
+                    Ok(event @ Event::Container { .. }) => self.told(event, swapped),
+                    Ok(event @ (Event::Away | Event::Back)) => self.hint(event),
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         let mut memory = self.memory();
                         memory.broken();
@@ -130,6 +149,31 @@ impl Door {
             if hint.is_some() {
                 return hint;
             }
+        }
+    }
+
+    /// The event as it comes, unless the script says otherwise; one that waits comes after the next.
+    fn told(&self, event: Event, swapped: &mut Option<Event>) -> Option<Hint> {
+        let fate = self.striking.event("engine");
+        let waited = swapped.take();
+        let hint = match fate {
+            Some(Fate::Drop) => None,
+            Some(Fate::Swap) => {
+                *swapped = Some(event);
+                None
+            }
+            Some(Fate::Double) => {
+                let first = self.hint(event.clone());
+                self.hint(event).or(first)
+            }
+            Some(Fate::Freeze | Fate::Gone | Fate::Delay { .. } | Fate::Hold { .. }) | None => {
+                self.hint(event)
+            }
+        };
+        let late = waited.and_then(|event| self.hint(event));
+        match (hint, late) {
+            (Some(_), Some(_)) => Some(Hint::All),
+            (hint, late) => hint.or(late),
         }
     }
 
@@ -256,11 +300,11 @@ impl Runtime for Door {
         }
         let _ = self.own.send(Hint::All);
         futures::stream::unfold(
-            (self, own, events),
-            |(door, mut own, mut events)| async move {
-                let hint = door.next_hint(&mut own, &mut events).await?;
+            (self, own, events, None),
+            |(door, mut own, mut events, mut swapped)| async move {
+                let hint = door.next_hint(&mut own, &mut events, &mut swapped).await?;
                 door.process.alive().await;
-                Some((hint, (door, own, events)))
+                Some((hint, (door, own, events, swapped)))
             },
         )
         .boxed()

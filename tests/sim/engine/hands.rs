@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dillinger_runner::session::container::{ContainerSpec, Published, Transport};
+use dillinger_runner::api::keys;
+use dillinger_runner::session::container::{ContainerSpec, OnCluster, Published, Transport};
 
 use super::life::no_such;
 use super::{CALLED_AWAY, Does, Engine, Event, Inside, Kept, Power, Refusal};
@@ -71,7 +72,10 @@ impl Engine {
         };
         match &mut c.state {
             Inside::Live { paused, .. } if *paused != wanted => *paused = wanted,
-            Inside::Live { .. } | Inside::Created { .. } | Inside::Exited { .. } => {
+            Inside::Live { .. }
+            | Inside::Created { .. }
+            | Inside::Exited { .. }
+            | Inside::Going => {
                 let words = format!("container {id} is not in a state to be paused or not");
                 return Err(Refusal::new(409, words));
             }
@@ -123,7 +127,7 @@ impl Engine {
     pub fn kill_process(&self, id: &str) {
         let run = match self.lock().containers.get(id).map(|c| c.state.clone()) {
             Some(Inside::Live { run, .. }) => run,
-            Some(Inside::Created { .. } | Inside::Exited { .. }) | None => return,
+            Some(Inside::Created { .. } | Inside::Exited { .. } | Inside::Going) | None => return,
         };
         self.end(id, run, KILLED, false, WORLD);
     }
@@ -144,9 +148,10 @@ impl Engine {
                 transport,
             })
         });
+        let attempt = labels.get(keys::ATTEMPT).and_then(|n| n.parse().ok());
         let spec = ContainerSpec {
             name: name.to_owned(),
-            attempt: 0,
+            attempt: attempt.unwrap_or(0),
             labels,
             image: image.to_owned(),
             command: Vec::new(),
@@ -162,6 +167,7 @@ impl Engine {
             volumes: Vec::new(),
             ports: ports.collect(),
             grace_seconds: 10,
+            on_cluster: OnCluster::default(),
         };
         self.create(&spec, WORLD)
     }
@@ -195,6 +201,24 @@ impl Engine {
         if !self.lock().live_restore {
             self.end_all();
         }
+    }
+
+    /// The host loses its power: what ran is found dead by the daemon that starts next, which knows no code of its end.
+    pub fn lose_power(&self) {
+        const UNKNOWN: i32 = 255;
+        self.switch(Power::Down);
+        for (id, run) in self.live() {
+            self.end(&id, run, UNKNOWN, false, WORLD);
+        }
+    }
+
+    fn live(&self) -> Vec<(String, usize)> {
+        let state = self.lock();
+        let live = |(id, c): (&String, &Kept)| match c.state {
+            Inside::Live { run, .. } => Some((id.clone(), run)),
+            Inside::Created { .. } | Inside::Exited { .. } | Inside::Going => None,
+        };
+        state.containers.iter().filter_map(live).collect()
     }
 
     /// The daemon alone dies; games go on.
@@ -237,8 +261,13 @@ impl Engine {
             let mut state = self.lock();
             state.id = state.next_id();
             state.ids += 1;
-            state.containers.clear();
-            state.volumes.clear();
+            // Whatever became of them, nobody will ever see them again.
+            for (id, c) in std::mem::take(&mut state.containers) {
+                self.note(WORLD, &id, &c, Life::Removed);
+            }
+            for (name, labels) in std::mem::take(&mut state.volumes) {
+                self.note_volume(&name, &labels, false, WORLD);
+            }
             state.images = images.iter().map(|image| (*image).to_owned()).collect();
         }
         self.start_up(false);
@@ -255,7 +284,7 @@ impl Engine {
                     let in_time = after <= Duration::from_secs(grace);
                     Some((id.clone(), run, if in_time { code } else { KILLED }))
                 }
-                Inside::Created { .. } | Inside::Exited { .. } => None,
+                Inside::Created { .. } | Inside::Exited { .. } | Inside::Going => None,
             };
             state.containers.iter().filter_map(live).collect()
         };
@@ -266,7 +295,11 @@ impl Engine {
 
     fn switch(&self, power: Power) {
         let before = self.power.send_replace(power);
-        let called_away = std::mem::take(&mut self.lock().called_away);
+        let called_away = {
+            let mut state = self.lock();
+            state.deaths += usize::from(power == Power::Down);
+            std::mem::take(&mut state.called_away)
+        };
         let told = match (before, power) {
             (Power::Down, Power::Up) => Some(Event::Back),
             (Power::Frozen, Power::Up) => called_away.then_some(Event::Back),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use dillinger_runner::api::keys;
 use dillinger_runner::session::container::{ContainerSpec, Transport};
+use jiff::SignedDuration;
 
-use super::{Does, Engine, Inside, Kept, Play, Plays, Refusal, State};
+use super::odd::under_way;
+use super::{Does, Engine, Inside, Kept, Play, Plays, Power, Refusal, State};
 use crate::history::Life;
 
 /// Less memory is refused.
@@ -54,6 +56,9 @@ impl State {
 impl Engine {
     pub(super) fn create(&self, spec: &ContainerSpec, who: &str) -> Result<(), Refusal> {
         let mut state = self.lock();
+        if let Some(uid) = spec.labels.get(keys::UID) {
+            state.asked_for.insert(uid.clone(), spec.clone());
+        }
         if spec.memory_bytes < LEAST_MEMORY {
             let words = "Minimum memory limit allowed is 6MB".to_owned();
             return Err(Refusal::new(400, words));
@@ -112,6 +117,10 @@ impl Engine {
                 return Err(Refusal::new(409, words));
             }
             Some(Inside::Live { .. }) => return Ok(()),
+            Some(Inside::Going) => {
+                let words = "container is marked for removal and cannot be started";
+                return Err(Refusal::new(409, words.to_owned()));
+            }
             Some(Inside::Created { .. } | Inside::Exited { .. }) => {}
         }
         let play = state.play(&state.containers[id].spec);
@@ -127,9 +136,16 @@ impl Engine {
         };
         if let Some(words) = failed {
             fail(c, &words, clash.map(|(port, _)| port));
+            if clash.is_none() {
+                // The game had its turn.
+                state.starts = run;
+            }
             return Err(Refusal::new(500, words));
         }
-        c.ready_at = play.ready_after.map(|after| now + after);
+        c.ready_at = play.ready_after.map(|after| {
+            let after = SignedDuration::try_from(after).expect("a play is short");
+            self.clock.elapsed() + after
+        });
         c.started = Some(now);
         c.on_term = play.on_term;
         c.state = Inside::Live { run, paused: false };
@@ -159,9 +175,14 @@ impl Engine {
         };
         match c.state {
             Inside::Live { run, .. } if run == of => {}
-            Inside::Live { .. } | Inside::Created { .. } | Inside::Exited { .. } => return,
+            Inside::Live { .. }
+            | Inside::Created { .. }
+            | Inside::Exited { .. }
+            | Inside::Going => {
+                return;
+            }
         }
-        c.was_ready |= c.ready_at.is_some_and(|at| at <= now);
+        c.was_ready |= c.ready_at.is_some_and(|at| at <= self.clock.elapsed());
         c.state = Inside::Exited {
             finished: now,
             code,
@@ -177,15 +198,13 @@ impl Engine {
         let Some((run, (after, code))) = self.signalled(id, who)? else {
             return Ok(());
         };
-        let (wait, code) = if after <= grace {
-            (after, code)
-        } else {
-            (grace, KILLED)
-        };
-        let id = id.to_owned();
-        self.later(wait, move |engine| {
-            engine.end(&id, run, code, false, "engine")
+        let own = id.to_owned();
+        self.later(after, move |engine| {
+            engine.end(&own, run, code, false, "game")
         });
+        if after > grace {
+            tokio::spawn(kill_at_last(self.clone(), id.to_owned(), run, grace));
+        }
         Ok(())
     }
 
@@ -216,7 +235,7 @@ impl Engine {
     pub fn kill(&self, id: &str, who: &str) -> Result<(), Refusal> {
         let run = match self.lock().containers.get(id).map(|c| c.state.clone()) {
             Some(Inside::Live { run, .. }) => run,
-            Some(Inside::Created { .. } | Inside::Exited { .. }) => {
+            Some(Inside::Created { .. } | Inside::Exited { .. } | Inside::Going) => {
                 let words = format!("Cannot kill container: {id}: Container {id} is not running");
                 return Err(Refusal::new(409, words));
             }
@@ -232,6 +251,7 @@ impl Engine {
             Some(c) => match c.state {
                 Inside::Live { paused, .. } => Some(if paused { "paused" } else { "running" }),
                 Inside::Created { .. } | Inside::Exited { .. } => None,
+                Inside::Going => return Err(under_way(id)),
             },
             None => return Err(no_such(id)),
         };
@@ -265,6 +285,20 @@ fn fail(c: &mut Kept, words: &str, port: Option<u16>) {
                 *code = CANNOT_START;
             }
         }
-        Inside::Live { .. } => {}
+        Inside::Live { .. } | Inside::Going => {}
+    }
+}
+
+/// The grace of a stop is the daemon's to count: it kills late where it hung, and never where it died meanwhile.
+async fn kill_at_last(engine: Arc<Engine>, id: String, run: usize, grace: Duration) {
+    let deaths = engine.lock().deaths;
+    tokio::time::sleep(grace).await;
+    let mut power = engine.power.subscribe();
+    let thawed = power
+        .wait_for(|power| *power != Power::Frozen)
+        .await
+        .is_ok();
+    if thawed && engine.lock().deaths == deaths {
+        engine.end(&id, run, KILLED, false, "engine");
     }
 }

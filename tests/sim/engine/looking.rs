@@ -147,7 +147,7 @@ async fn keep_asking(
     tokio::time::sleep(TRAVEL).await;
     loop {
         let ready_at = engine.lock().containers.get(&id).and_then(|c| c.ready_at);
-        let now = engine.clock.now();
+        let now = engine.clock.elapsed();
         let told = match ready_at {
             Some(at) if at <= now => Asked::Ready,
             Some(_) | None => Asked::NotReady,
@@ -164,7 +164,7 @@ async fn keep_asking(
         }
         match ready_at {
             Some(at) if told == Asked::NotReady => {
-                let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+                let wait = Duration::try_from(at - now).unwrap_or_default();
                 tokio::time::sleep(wait + TRAVEL).await;
             }
             Some(_) | None => return,

@@ -86,6 +86,7 @@ impl Kept {
                 };
                 Seen::Exited(container, exit)
             }
+            Inside::Going => Seen::Going,
         }
     }
 }

@@ -81,7 +81,13 @@ impl Engine {
         state.ids += 1;
     }
 
-    fn note_volume(&self, name: &str, labels: &BTreeMap<String, String>, exists: bool, who: &str) {
+    pub(super) fn note_volume(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        exists: bool,
+        who: &str,
+    ) {
         let what = What::Volume {
             name: name.to_owned(),
             uid: uid(labels),

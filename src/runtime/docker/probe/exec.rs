@@ -128,7 +128,7 @@ async fn state(client: &Client, id: &str) -> Result<(bool, Option<i64>), CallErr
 
 fn shown(command: &[String]) -> String {
     let joined: String = command.join(" ").chars().take(80).collect();
-    format!("\"{}\"", logs::safe(joined.as_bytes()))
+    format!("\"{}\"", logs::safe(joined.as_bytes()).replace('\n', " "))
 }
 
 fn last_line(output: &[u8]) -> String {
@@ -136,5 +136,28 @@ fn last_line(output: &[u8]) -> String {
     match safe.lines().last() {
         Some(line) => format!(": {}", line.chars().take(200).collect::<String>()),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hostile::{cases, text};
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn whatever_a_command_is_and_says_the_words_for_it_are_one_short_line(
+            command in proptest::collection::vec(text(), 0..4),
+            output in proptest::collection::vec(any::<u8>(), 0..600),
+        ) {
+            for (words, most) in [(shown(&command), 128), (last_line(&output), 202)] {
+                prop_assert!(words.chars().count() <= most, "{}", words);
+                prop_assert!(!words.chars().any(char::is_control), "{:?}", words);
+            }
+        }
     }
 }

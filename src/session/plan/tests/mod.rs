@@ -5,6 +5,7 @@ mod deletion;
 mod ended;
 mod finished;
 mod getting;
+mod hostile;
 mod model;
 mod pods;
 mod properties;

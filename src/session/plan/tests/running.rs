@@ -21,6 +21,13 @@ fn r1_a_game_that_was_paused_by_hand_is_left_so() {
 }
 
 #[test]
+fn r1_the_start_deadline_of_a_game_that_was_paused_before_it_was_ready_is_not_missed_by_ten_minutes()
+ {
+    let o = recorded().seeing(Seen::Paused(container(0)));
+    assert_eq!(met(&o, Row::R1).next, in_seconds(280), "the start deadline");
+}
+
+#[test]
 fn r2_a_game_that_is_not_ready_yet_is_reported_after_a_second() {
     let mut c = container(0);
     c.started = Some(now());

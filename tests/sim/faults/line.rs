@@ -1,108 +1,9 @@
-//! The fault script: what goes wrong in one run, as a value that prints and parses as one line.
-//!
-//! ```text
-//! crash write=3 at=between; fail call=patch:gamesessions/status nth=2 with=503; watch of=gamesessions event=4 does=drop
-//! ```
-//! Each fault strikes once. Calls are named `<verb>:<plural>` with `/status`, or `effect:<name>`, `look:<name>`
-//! for the engine. Writes are counted from 1 over the controllers' writes to sessions and to the engine
-//! together, restarts of the controller included; Leases and Events do not count.
+//! Fault scripts as lines, and back.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What goes wrong in one run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FaultScript(pub Vec<Fault>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The controller dies at its n-th write.
-    Crash { write: u32, at: Position },
-    /// The n-th call of a class goes wrong.
-    Fail {
-        call: String,
-        nth: u32,
-        with: Failure,
-    },
-    /// The n-th event that a watch of this resource is to deliver.
-    Event { of: String, event: u32, does: Fate },
-    /// The n-th start of a watch of this resource is answered with 410.
-    GoneAtStart { of: String, start: u32 },
-    /// The n-th bookmark of a watch of this resource is a 410 instead.
-    GoneAtBookmark { of: String, bookmark: u32 },
-    /// The API server is away.
-    Away {
-        from_ms: u64,
-        for_ms: u64,
-        how: Away,
-    },
-    /// After the n-th write the API server is restored to a copy older by some changes.
-    Restore { after: u32, back: u32 },
-}
-
-/// Where in a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Position {
-    /// It was not sent.
-    Before,
-    /// It was committed and nobody heard the answer.
-    Between,
-    /// Its answer was heard, and nothing was done yet because of it.
-    After,
-}
-
-/// How a call goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Answered with this status (engine: the answer that fits best), nothing committed.
-    Code(u16),
-    /// Committed, and answered with this status.
-    CommittedCode(u16),
-    /// The connection breaks before anything was committed.
-    Refused,
-    /// Committed; the connection breaks before the answer.
-    Lost,
-    /// Nothing committed, and never an answer.
-    Hangs,
-    /// Committed, and never an answer.
-    CommittedHangs,
-}
-
-/// What happens to an event of a watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Drop,
-    Double,
-    /// Comes after the one that follows it.
-    Swap,
-    /// It and all after it never come; the connection stays open.
-    Freeze,
-    /// A 410 comes in its place, and the watch ends.
-    Gone,
-    /// It and all after it come this much later.
-    Delay {
-        ms: u64,
-    },
-    /// It and all after it come when this many more are there, after 10 s at the latest.
-    Hold {
-        more: u32,
-    },
-}
-
-/// How a server is away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
-    /// Connections are refused, open ones break.
-    Down,
-    /// Connections stay and nothing is answered.
-    Frozen,
-}
-
-impl FaultScript {
-    pub fn crash(write: u32, at: Position) -> Self {
-        FaultScript(vec![Fault::Crash { write, at }])
-    }
-}
+use super::{Away, Failure, Fate, Fault, FaultScript, Outage, Position, Whose};
 
 impl fmt::Display for FaultScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +23,7 @@ impl fmt::Display for FaultScript {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Fault::Unelected => f.write_str("unelected"),
             Fault::Crash { write, at } => write!(f, "crash write={write} at={at}"),
             Fault::Fail { call, nth, with } => write!(f, "fail call={call} nth={nth} with={with}"),
             Fault::Event { of, event, does } => {
@@ -143,6 +45,25 @@ impl fmt::Display for Fault {
                 write!(f, "away from={from_ms} for={for_ms} how={how}")
             }
             Fault::Restore { after, back } => write!(f, "restore after={after} back={back}"),
+            Fault::Pause { write, at, ms } => write!(f, "pause write={write} at={at} for={ms}"),
+            Fault::Rival { write, at, runs } => {
+                write!(f, "rival write={write} at={at} runs={runs}")
+            }
+            Fault::Engine { write, does } => write!(f, "engine write={write} does={does}"),
+            Fault::Clock {
+                write,
+                seconds,
+                whose,
+            } => {
+                let whose = match whose {
+                    Whose::Host => "host",
+                    Whose::All => "all",
+                };
+                write!(f, "clock write={write} by={seconds} of={whose}")
+            }
+            Fault::Pace { percent } => write!(f, "pace percent={percent}"),
+            Fault::Panic { write, at } => write!(f, "panic write={write} at={at}"),
+            Fault::Terminate { write } => write!(f, "terminate write={write}"),
         }
     }
 }
@@ -166,6 +87,19 @@ impl fmt::Display for Failure {
             Failure::Lost => f.write_str("lost"),
             Failure::Hangs => f.write_str("hangs"),
             Failure::CommittedHangs => f.write_str("committed-hangs"),
+            Failure::Overtaken => f.write_str("overtaken"),
+        }
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outage::Away { ms } => write!(f, "away:{ms}"),
+            Outage::Frozen { ms } => write!(f, "frozen:{ms}"),
+            Outage::RestartsLive => f.write_str("restarts-live"),
+            Outage::RestartsEmpty => f.write_str("restarts-empty"),
+            Outage::DiesEmpty => f.write_str("dies-empty"),
         }
     }
 }
@@ -226,14 +160,10 @@ fn parse(text: &str) -> Option<Fault> {
     };
     let number = |key: &str| get(key)?.parse::<u32>().ok();
     let fault = match verb {
+        "unelected" => Fault::Unelected,
         "crash" => Fault::Crash {
             write: number("write")?,
-            at: match get("at")? {
-                "before" => Position::Before,
-                "between" => Position::Between,
-                "after" => Position::After,
-                _ => return None,
-            },
+            at: position(get("at")?)?,
         },
         "fail" => Fault::Fail {
             call: get("call")?.to_owned(),
@@ -263,9 +193,68 @@ fn parse(text: &str) -> Option<Fault> {
             after: number("after")?,
             back: number("back")?,
         },
+        "pause" => Fault::Pause {
+            write: number("write")?,
+            at: position(get("at")?)?,
+            ms: get("for")?.parse().ok()?,
+        },
+        "rival" => Fault::Rival {
+            write: number("write")?,
+            at: position(get("at")?)?,
+            runs: number("runs")?,
+        },
+        "engine" => Fault::Engine {
+            write: number("write")?,
+            does: outage(get("does")?)?,
+        },
+        "clock" => Fault::Clock {
+            write: number("write")?,
+            seconds: get("by")?.parse().ok()?,
+            whose: match get("of")? {
+                "host" => Whose::Host,
+                "all" => Whose::All,
+                _ => return None,
+            },
+        },
+        "pace" => Fault::Pace {
+            percent: number("percent")?,
+        },
+        "panic" => Fault::Panic {
+            write: number("write")?,
+            at: position(get("at")?)?,
+        },
+        "terminate" => Fault::Terminate {
+            write: number("write")?,
+        },
         _ => return None,
     };
     Some(fault)
+}
+
+fn position(text: &str) -> Option<Position> {
+    Some(match text {
+        "before" => Position::Before,
+        "between" => Position::Between,
+        "after" => Position::After,
+        _ => return None,
+    })
+}
+
+fn outage(text: &str) -> Option<Outage> {
+    Some(match text {
+        "restarts-live" => Outage::RestartsLive,
+        "restarts-empty" => Outage::RestartsEmpty,
+        "dies-empty" => Outage::DiesEmpty,
+        _ => match text.split_once(':')? {
+            ("away", ms) => Outage::Away {
+                ms: ms.parse().ok()?,
+            },
+            ("frozen", ms) => Outage::Frozen {
+                ms: ms.parse().ok()?,
+            },
+            _ => return None,
+        },
+    })
 }
 
 fn failure(text: &str) -> Option<Failure> {
@@ -274,6 +263,7 @@ fn failure(text: &str) -> Option<Failure> {
         "lost" => Failure::Lost,
         "hangs" => Failure::Hangs,
         "committed-hangs" => Failure::CommittedHangs,
+        "overtaken" => Failure::Overtaken,
         _ => match text.strip_prefix("committed-") {
             Some(code) => Failure::CommittedCode(code.parse().ok()?),
             None => Failure::Code(text.parse().ok()?),

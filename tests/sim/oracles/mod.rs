@@ -1,0 +1,123 @@
+//! Judges a run by what the API server and the engine saw, without knowing how the controller decides.
+//!
+//! I1 at most one live container a session, whatever its attempt; a late start of an attempt that is over is counted
+//! apart · I2 nothing without a live owner · I3 status equals the engine, and is not wrong for long · I4 every step
+//! came true in time · I5 containers lived as in the undisturbed run · I6 quiet after convergence · I7 a deleted
+//! session is gone · I8 no game ends by a controller without a reason on record · I9 facts are never lost or counted
+//! twice · I10 storage never goes before its session. The end is the undisturbed run's but for what a mask names.
+
+mod allows;
+mod ends;
+mod facts;
+mod lives;
+mod owners;
+mod status;
+mod storage;
+mod story;
+
+use allows::Allows;
+use story::Story;
+
+use crate::apiserver::RESTORE;
+use crate::faults::FaultScript;
+use crate::history::{Entry, What};
+use crate::scenarios::{NOT_DONE, Run, Scenario};
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub wrong: Vec<String>,
+    /// Starts of an attempt that was over, as a leader that stood still may send them: each was ended again.
+    pub late_starts: usize,
+}
+
+/// Everything that is wrong with a run, against the undisturbed run of the same scenario; None: this is it.
+pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option<&Run>) -> Judged {
+    let allows = Allows::of(script, clean);
+    let story = Story::of(&run.history);
+    let mut wrong = Vec::new();
+    let undisturbed = clean.map_or(scenario.within, |clean| clean.converged);
+    let forgotten = forgets_why(&story) || goes_otherwise(&story);
+    if !forgotten {
+        in_time(run, undisturbed + allows.seconds, &mut wrong);
+    }
+    let late_starts = lives::one_at_a_time(&story, &mut wrong);
+    owners::judge(&story, &mut wrong);
+    status::at_the_end(&story, &mut wrong);
+    let undisturbed = clean.map(|clean| Story::of(&clean.history));
+    status::on_the_way(&story, undisturbed.as_ref(), &allows, &mut wrong);
+    quiet(run, &mut wrong);
+    lives::reasons(&story, &mut wrong);
+    facts::judge(&story, &mut wrong);
+    storage::judge(&story, &mut wrong);
+    if let Some(undisturbed) = &undisturbed {
+        // Whoever was first decides what lived; a late start is another life.
+        if !scenario.races && allows.lives && late_starts == 0 {
+            lives::as_undisturbed(&story, undisturbed, &mut wrong);
+        }
+        if !scenario.open && !forgotten {
+            let ids = allows.lives && late_starts == 0;
+            ends::same(&story, undisturbed, &allows, ids, &mut wrong);
+        }
+    }
+    Judged { wrong, late_starts }
+}
+
+/// The API server forgot why a game was being ended, or how it had: what comes of that session then is another story,
+/// in which everything else still holds.
+fn forgets_why(story: &Story<'_>) -> bool {
+    let lost = |entry: &Entry| match &entry.what {
+        What::Stored {
+            key,
+            object,
+            before: Some(before),
+            ..
+        } if entry.who == RESTORE && story::is_session(key) => {
+            let reasons = ["stop", "lastExit", "finishTime"];
+            let mut reasons = reasons.iter();
+            reasons.any(|reason| before["status"][reason] != object["status"][reason])
+        }
+        _ => false,
+    };
+    story.entries.iter().any(lost)
+}
+
+/// Somebody found a container gone, or in another state, that he wanted to do something to: his story goes otherwise.
+fn goes_otherwise(story: &Story<'_>) -> bool {
+    story.entries.iter().any(|entry| match &entry.what {
+        What::Note(text) => text.starts_with(NOT_DONE),
+        What::Stored { .. } | What::Container { .. } | What::Volume { .. } => false,
+    })
+}
+
+/// I4
+fn in_time(run: &Run, promised: f64, wrong: &mut Vec<String>) {
+    if let Some(step) = &run.stuck {
+        wrong.push(format!("I4 never came true: {step}"));
+    }
+    if run.converged > promised {
+        wrong.push(format!(
+            "I4 took {:.0} s, and {promised:.0} s were due",
+            run.converged
+        ));
+    }
+}
+
+/// I6
+fn quiet(run: &Run, wrong: &mut Vec<String>) {
+    for entry in run.history.iter().skip(run.settled) {
+        let what = match &entry.what {
+            What::Stored { key, kind, .. } if story::is_session(key) => {
+                format!("{kind:?} {}", key.name)
+            }
+            What::Container { id, state, .. } => format!("{state:?} {id}"),
+            What::Volume { name, .. } => format!("volume {name}"),
+            What::Stored { .. } | What::Note(_) => continue,
+        };
+        wrong.push(format!(
+            "I6 {} still wrote at {:.3}: {what}",
+            entry.who,
+            entry.at.as_secs_f64()
+        ));
+    }
+}

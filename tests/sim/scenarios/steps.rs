@@ -1,0 +1,220 @@
+//! The steps of a scenario: what is waited for, and what people do.
+
+use std::time::Duration;
+
+use dillinger_runner::api::ABANDON_ENGINE;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Scenario;
+use crate::apiserver::Mode;
+use crate::engine::Refusal;
+use crate::history::What;
+use crate::world::World;
+
+/// Begins the note of what could not be done.
+pub const NOT_DONE: &str = "somebody could not do it";
+/// How soon somebody acts who waits for one call of a controller.
+const GLANCE: Duration = Duration::from_millis(1);
+/// For how long, and how soon after that.
+const ATTENTION: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// One step.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The session shows this phase.
+    Phase(&'static str),
+    /// This phase, and this reason on the condition Ready.
+    Says(&'static str, &'static str),
+    /// This phase with this attempt, or a later one where a fault cost one.
+    Attempt(&'static str, i64),
+    /// This stands in the session at this JSON pointer; null: nothing does.
+    Shows(&'static str, Value),
+    /// The session is gone from the API server.
+    Gone,
+    /// Controllers have made so many calls of this class since the world began.
+    Called(&'static str, u32),
+    /// The session's containers are in these states, as `inspect` calls them.
+    Containers(&'static [&'static str]),
+    Wait(Duration),
+    /// The user makes the session, anew where it was there before.
+    Create,
+    Edit(Value),
+    /// Somebody writes over the status.
+    Overwrite(Value),
+    Delete,
+    /// The administrator makes the Game of this scenario.
+    CreateGame,
+    EditGame(Value),
+    DeleteGame,
+    /// The administrator gives up the engine that the session has on record.
+    Abandon,
+    /// The API server.
+    Server(Mode),
+    /// The controller is killed and begun anew.
+    Crash,
+    /// Something happens to the engine, by these words.
+    World(&'static str, fn(&Scene<'_>)),
+}
+
+/// Where a step is taken, and for which session.
+pub struct Scene<'a> {
+    pub world: &'a World,
+    scenario: &'a Scenario,
+    pub name: &'static str,
+}
+
+impl<'a> Scene<'a> {
+    pub fn new(world: &'a World, scenario: &'a Scenario, name: &'static str) -> Scene<'a> {
+        Scene {
+            world,
+            scenario,
+            name,
+        }
+    }
+
+    /// A value of the session.
+    fn value(&self, pointer: &str) -> Option<Value> {
+        self.world
+            .session(self.name)
+            .and_then(|session| session.pointer(pointer).cloned())
+    }
+
+    fn text(&self, pointer: &str) -> String {
+        let value = self.value(pointer);
+        value
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    pub fn uid(&self) -> String {
+        self.text("/metadata/uid")
+    }
+
+    /// The name that the session's containers get.
+    pub fn container_name(&self) -> String {
+        dillinger_runner::session::container::name(self.name, &self.uid())
+    }
+
+    /// Each container of the session, which must have one.
+    pub fn containers(&self) -> Vec<String> {
+        self.world.engine.ids_of(&self.uid())
+    }
+
+    /// What somebody did; that it could not be done is noted.
+    pub fn done(&self, what: Result<(), Refusal>) {
+        if let Err(Refusal { status, words }) = what {
+            let what = What::Note(format!("{NOT_DONE}: {status} {words}"));
+            let at = self.world.clock.elapsed();
+            self.world.history.add(at, "world", what);
+        }
+    }
+
+    fn phase(&self) -> String {
+        self.text("/status/phase")
+    }
+
+    fn ready_reason(&self) -> String {
+        let conditions = self.value("/status/conditions");
+        conditions
+            .as_ref()
+            .and_then(Value::as_array)
+            .and_then(|all| all.iter().find(|c| c["type"] == "Ready"))
+            .and_then(|ready| ready["reason"].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// Takes one step; false: what it waits for did not come true within this time.
+pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
+    let (world, name) = (scene.world, scene.name);
+    match step {
+        Step::Phase(wanted) => world.until(within, |_| scene.phase() == *wanted).await,
+        Step::Says(wanted, reason) => {
+            let holds = |_: &World| scene.phase() == *wanted && scene.ready_reason() == *reason;
+            world.until(within, holds).await
+        }
+        Step::Attempt(wanted, attempt) => {
+            let holds = |_: &World| {
+                scene.phase() == *wanted
+                    && scene.value("/status/attempt").and_then(|n| n.as_i64()) >= Some(*attempt)
+            };
+            world.until(within, holds).await
+        }
+        Step::Shows(pointer, wanted) => {
+            world
+                .until(within, |_| {
+                    scene.value(pointer).unwrap_or_default() == *wanted
+                })
+                .await
+        }
+        Step::Gone => {
+            world
+                .until(within, |w| w.session(scene.name).is_none())
+                .await
+        }
+        Step::Called(class, times) => {
+            let holds = |w: &World| w.striking.calls().get(*class).copied() >= Some(*times);
+            glance(world, within, holds).await
+        }
+        Step::Containers(states) => {
+            let holds = |w: &World| w.engine.states_of(&scene.uid()) == *states;
+            glance(world, within, holds).await
+        }
+        step => {
+            act(scene, step, world, name).await;
+            true
+        }
+    }
+}
+
+/// What somebody does.
+async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
+    const SESSIONS: &str = "gamesessions";
+    const GAMES: &str = "games";
+    let game = || scene.scenario.game_name();
+    match step {
+        Step::Wait(time) => tokio::time::sleep(*time).await,
+        Step::Create => world.create(scene.scenario.session_of(name)).await,
+        Step::Edit(patch) => world.patch(SESSIONS, name, patch).await,
+        Step::Overwrite(status) => {
+            let patch = json!({"status": status});
+            world
+                .patch(SESSIONS, &format!("{name}/status"), &patch)
+                .await;
+        }
+        Step::Delete => world.delete(SESSIONS, name).await,
+        Step::CreateGame => world.create(&scene.scenario.game).await,
+        Step::EditGame(spec) => world.patch(GAMES, game(), &json!({"spec": spec})).await,
+        Step::DeleteGame => world.delete(GAMES, game()).await,
+        Step::Abandon => {
+            let engine = scene.text("/status/engine/id");
+            let patch = json!({"metadata": {"annotations": {ABANDON_ENGINE: engine}}});
+            world.patch(SESSIONS, name, &patch).await;
+        }
+        Step::Server(mode) => world.server.set_mode(*mode),
+        Step::Crash => world.striking.die_after(Duration::ZERO),
+        Step::World(_, hand) => hand(scene),
+        Step::Phase(_)
+        | Step::Says(..)
+        | Step::Attempt(..)
+        | Step::Shows(..)
+        | Step::Gone
+        | Step::Called(..)
+        | Step::Containers(_) => unreachable!("it is waited for"),
+    }
+}
+
+/// Waits as closely as somebody can who acts between two writes of a controller.
+async fn glance(world: &World, within: Duration, holds: impl Fn(&World) -> bool) -> bool {
+    let began = Instant::now();
+    let wait = async {
+        while !holds(world) {
+            let tired = began.elapsed() > ATTENTION;
+            tokio::time::sleep(if tired { PATIENCE } else { GLANCE }).await;
+        }
+    };
+    tokio::time::timeout(within, wait).await.is_ok()
+}

@@ -1,0 +1,92 @@
+//! Every scenario as it goes when nothing goes wrong beside it, and which rows of the state table that meets.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
+
+use dillinger_runner::session::plan::Row;
+
+use super::steps::NOT_DONE;
+use super::{Run, Scenario, all, run};
+use crate::faults::FaultScript;
+use crate::history::What;
+
+/// All of them, each with its run; played once.
+pub fn undisturbed() -> &'static [(Scenario, Run)] {
+    static PLAYED: LazyLock<Vec<(Scenario, Run)>> = LazyLock::new(play_all);
+    &PLAYED
+}
+
+/// On every core, in their order.
+fn play_all() -> Vec<(Scenario, Run)> {
+    let scenarios = all();
+    let (next, runs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|threads| {
+        for _ in 0..cores {
+            threads.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = scenarios.get(at) else {
+                        return;
+                    };
+                    let run = alone(scenario);
+                    runs.lock().unwrap().push((at, run));
+                }
+            });
+        }
+    });
+    let mut runs = runs.into_inner().unwrap();
+    runs.sort_by_key(|(at, _)| *at);
+    let runs = runs.into_iter().map(|(_, run)| run);
+    scenarios.into_iter().zip(runs).collect()
+}
+
+fn alone(scenario: &Scenario) -> Run {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(run(scenario, &FaultScript::default()))
+}
+
+/// Rows that no session on a Docker Engine can meet.
+const OF_PODS: [Row; 1] = [Row::D2];
+
+#[test]
+fn every_row_of_the_table_is_met_by_some_scenario_in_which_nothing_else_goes_wrong() {
+    let met: BTreeSet<&str> = undisturbed()
+        .iter()
+        .flat_map(|(_, run)| run.rows.iter().map(String::as_str))
+        .collect();
+    let docker = Row::ALL.iter().filter(|row| !OF_PODS.contains(row));
+    let missed: Vec<&Row> = docker
+        .filter(|row| !met.contains(format!("{row:?}").as_str()))
+        .collect();
+    println!(
+        "{} scenarios meet {} rows of {}",
+        undisturbed().len(),
+        met.len(),
+        Row::ALL.len() - OF_PODS.len()
+    );
+    for row in Row::ALL {
+        let name = format!("{row:?}");
+        let of = undisturbed()
+            .iter()
+            .filter(|(_, run)| run.rows.contains(&name));
+        println!("{name}: {} scenarios", of.count());
+    }
+    assert!(missed.is_empty(), "never met: {missed:?}");
+}
+
+#[test]
+fn whatever_somebody_does_in_a_scenario_can_be_done() {
+    for (scenario, run) in undisturbed() {
+        let failed = run.history.iter().find_map(|entry| match &entry.what {
+            What::Note(text) => text.starts_with(NOT_DONE).then(|| entry.line()),
+            What::Stored { .. } | What::Container { .. } | What::Volume { .. } => None,
+        });
+        assert_eq!(failed, None, "{}", scenario.name);
+    }
+}

@@ -1,0 +1,191 @@
+//! Where controllers run: each of their lives, and what befalls their host, their engine and their clocks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dillinger_runner::api::RuntimeKind;
+use dillinger_runner::clock::Clock;
+use dillinger_runner::controller::client::WatchAges;
+use dillinger_runner::controller::gate::{Point, Stops};
+use dillinger_runner::controller::jitter::Jitter;
+use dillinger_runner::controller::run::Setup;
+use dillinger_runner::session::observation::Owner;
+use dillinger_runner::telemetry::health::Health;
+use dillinger_runner::telemetry::metrics::Metrics;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+
+use super::NAMESPACE;
+use crate::apiserver::Server;
+use crate::clock::SimClock;
+use crate::engine::Engine;
+use crate::faults::{Fault, Outage, Position, Whose};
+use crate::history::{History, What};
+use crate::process::Process;
+use crate::striking::Striking;
+
+/// Between the death of a controller and the start of the next.
+const RESTART: Duration = Duration::from_millis(700);
+/// So long an engine takes for its restart.
+const ENGINE_RESTART: Duration = Duration::from_secs(3);
+
+/// Everything that a controller needs around it; a copy is the same.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub server: Arc<Server>,
+    pub engine: Arc<Engine>,
+    pub striking: Striking,
+    /// Of the API server.
+    pub world_clock: SimClock,
+    /// Of controllers and engine.
+    pub clock: SimClock,
+    pub history: History,
+    pub over: CancellationToken,
+    /// Controllers ask the Lease who leads.
+    pub elect: bool,
+    /// Some write panics.
+    pub panics: bool,
+    /// How each process that runs is told to end.
+    pub running: Arc<Mutex<Vec<(String, CancellationToken)>>>,
+}
+
+/// Panics where the script says so.
+struct Panics(Striking);
+
+impl Stops for Panics {
+    fn at(&self, n: u64, _: &'static str, point: Point) -> BoxFuture<'_, ()> {
+        let at = match point {
+            Point::Before => Position::Before,
+            Point::Between => Position::Between,
+            Point::After => Position::After,
+        };
+        assert!(!self.0.panics(n, at), "scripted");
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Host {
+    /// Runs a controller, and another one after each of its deaths.
+    pub async fn supervise(self, name: &'static str) {
+        let mut kills = self.striking.kills();
+        for life in 1.. {
+            let process = Process::new(format!("{name}{life}"));
+            let stop = CancellationToken::new();
+            let entry = (process.name().to_owned(), stop.clone());
+            self.running().push(entry);
+            let mut running = tokio::spawn(self.setup(&process).parts().run(stop.clone()));
+            let how = tokio::select! {
+                () = self.over.cancelled() => "ended",
+                () = process.died() => "died",
+                _ = kills.changed() => "died",
+                _ = &mut running => "ended",
+            };
+            process.kill();
+            // What is left of it does nothing any more; it is told to end so that it costs nothing.
+            stop.cancel();
+            running.abort();
+            self.running().retain(|(name, _)| name != process.name());
+            if self.over.is_cancelled() {
+                return;
+            }
+            let what = What::Note(format!("{} {how}", process.name()));
+            self.history.add(self.clock.elapsed(), "world", what);
+            tokio::time::sleep(RESTART).await;
+        }
+    }
+
+    /// Does what the script wants beside a call of this process.
+    pub fn happens(&self, fault: &Fault, process: &Process) {
+        let what = What::Note(fault.to_string());
+        self.history.add(self.clock.elapsed(), "world", what);
+        match fault {
+            Fault::Engine { does, .. } => self.strikes_engine(*does),
+            Fault::Clock { seconds, whose, .. } => {
+                let by = SignedDuration::from_secs(*seconds);
+                self.clock.jump(by);
+                if *whose == Whose::All {
+                    self.world_clock.jump(by);
+                }
+            }
+            Fault::Terminate { .. } => {
+                for (name, stop) in self.running().iter() {
+                    if name == process.name() {
+                        stop.cancel();
+                    }
+                }
+            }
+            Fault::Pause { .. } | Fault::Rival { .. } => {
+                tokio::spawn(self.clone().supervise("controller-b"));
+            }
+            Fault::Unelected
+            | Fault::Crash { .. }
+            | Fault::Fail { .. }
+            | Fault::Event { .. }
+            | Fault::GoneAtStart { .. }
+            | Fault::GoneAtBookmark { .. }
+            | Fault::Away { .. }
+            | Fault::Restore { .. }
+            | Fault::Pace { .. }
+            | Fault::Panic { .. } => {}
+        }
+    }
+
+    fn strikes_engine(&self, does: Outage) {
+        let engine = self.engine.clone();
+        let after = match does {
+            Outage::Away { ms } | Outage::Frozen { ms } => Duration::from_millis(ms),
+            Outage::RestartsLive | Outage::RestartsEmpty | Outage::DiesEmpty => ENGINE_RESTART,
+        };
+        match does {
+            Outage::Away { .. } | Outage::RestartsLive | Outage::DiesEmpty => engine.crash(),
+            Outage::Frozen { .. } => engine.freeze(),
+            Outage::RestartsEmpty => engine.shut_down(),
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            match does {
+                Outage::Away { .. } | Outage::RestartsLive => engine.start_up(true),
+                Outage::Frozen { .. } => engine.thaw(),
+                Outage::RestartsEmpty | Outage::DiesEmpty => engine.start_up(false),
+            }
+        });
+    }
+
+    fn setup(&self, process: &Process) -> Setup {
+        let cluster = self
+            .server
+            .object("namespaces", "", "kube-system")
+            .expect("a cluster has it");
+        let wall = self.clock.clone();
+        let striking = self.striking.of(process);
+        let stops = || -> Arc<dyn Stops> { Arc::new(Panics(striking.clone())) };
+        Setup {
+            client: self.server.client_of(process),
+            stops: self.panics.then(stops),
+            runtime: self.engine.door(process.clone(), striking.clone()),
+            kind: RuntimeKind::Docker,
+            owner: Owner {
+                cluster: cluster["metadata"]["uid"]
+                    .as_str()
+                    .expect("a uid")
+                    .to_owned(),
+                controller: "dillinger-runner".to_owned(),
+            },
+            provision_deadline: Duration::from_secs(3600),
+            namespaces: Vec::new(),
+            lease_namespace: NAMESPACE.to_owned(),
+            elect: self.elect,
+            identity: process.name().to_owned(),
+            clock: Clock::new(move || wall.now()),
+            jitter: Jitter::none(),
+            metrics: Arc::new(Metrics::new()),
+            health: Health::new(),
+            ages: WatchAges::default(),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<(String, CancellationToken)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
