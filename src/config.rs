@@ -109,12 +109,12 @@ pub struct Flags {
     pub port_range: String,
 
     /// How the ports of a Pod reach players where its Game does not say: HostPort (ports of its node, out of the port
-    /// range) or NodePort (a Service for each session).
+    /// range), NodePort or LoadBalancer (a Service for each session), or None (at the Pod's own address).
     #[arg(
         long,
         env = "DILLINGER_POD_EXPOSURE",
         default_value = "HostPort",
-        value_name = "HostPort|NodePort"
+        value_name = "HostPort|NodePort|LoadBalancer|None"
     )]
     pub pod_exposure: String,
 
@@ -246,7 +246,7 @@ pub enum ConfigError {
     NoRuntime,
     #[error("{flag}: \"{text}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
     PortRange { flag: &'static str, text: String },
-    #[error("--pod-exposure: \"{0}\" is neither HostPort nor NodePort")]
+    #[error("--pod-exposure: \"{0}\" is not HostPort, NodePort, LoadBalancer or None")]
     PodExposure(String),
     #[error(
         "--advertise-address: set it, since --bind-address {0} is no address that players can reach"
@@ -369,14 +369,10 @@ fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
 }
 
 fn parse_exposure(word: &str) -> Result<Exposure, ConfigError> {
-    [
-        ("hostport", Exposure::HostPort),
-        ("nodeport", Exposure::NodePort),
-    ]
-    .into_iter()
-    .find(|(known, _)| word.eq_ignore_ascii_case(known))
-    .map(|(_, exposure)| exposure)
-    .ok_or_else(|| ConfigError::PodExposure(word.to_owned()))
+    Exposure::ALL
+        .into_iter()
+        .find(|exposure| word.eq_ignore_ascii_case(exposure.as_str()))
+        .ok_or_else(|| ConfigError::PodExposure(word.to_owned()))
 }
 
 fn parse_range(flag: &'static str, text: &str) -> Result<RangeInclusive<u16>, ConfigError> {

@@ -13,6 +13,37 @@ pub enum Exposure {
     HostPort,
     /// By a Service, at one port of every node.
     NodePort,
+    /// By a Service with an address of its own, which something beside the cluster gives it.
+    LoadBalancer,
+    /// Not at all: at the address of the Pod, for those who reach it.
+    None,
+}
+
+impl Exposure {
+    pub const ALL: [Exposure; 4] = [
+        Exposure::HostPort,
+        Exposure::NodePort,
+        Exposure::LoadBalancer,
+        Exposure::None,
+    ];
+
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Exposure::HostPort => "HostPort",
+            Exposure::NodePort => "NodePort",
+            Exposure::LoadBalancer => "LoadBalancer",
+            Exposure::None => "None",
+        }
+    }
+
+    /// A Service of the session leads to the game.
+    pub fn by_service(self) -> bool {
+        match self {
+            Exposure::NodePort | Exposure::LoadBalancer => true,
+            Exposure::HostPort | Exposure::None => false,
+        }
+    }
 }
 
 /// One taint that the game's Pods bear.

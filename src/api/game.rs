@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Exposure, GamePort, GameResources, ParameterDeclaration, PullSecret, Readiness, Scratch,
-    SecurityContext, Storage, Toleration,
+    Affinity, Exposure, GamePort, GameResources, ParameterDeclaration, PullSecret, Readiness,
+    Scratch, SecurityContext, Storage, Toleration, TopologySpreadConstraint,
 };
 
 /// What the game is made of: its image, how it is started, how to tell that it is ready, and what a
@@ -41,8 +41,8 @@ use super::{
         .message("a mountPath is either scratch or storage"),
     validation = Rule::new("!has(self.readiness) || !has(self.readiness.exchange) || (has(self.ports) && self.ports.exists(p, p.name == self.readiness.exchange.port))")
         .message("readiness.exchange.port must name a port of this game"),
-    validation = Rule::new("!has(self.exposure) || self.exposure != 'NodePort' || !has(self.ports) || self.ports.all(p, p.portPolicy == 'Dynamic')")
-        .message("exposure NodePort needs portPolicy Dynamic for every port"),
+    validation = Rule::new("!has(self.exposure) || self.exposure == 'HostPort' || !has(self.ports) || self.ports.all(p, p.portPolicy == 'Dynamic')")
+        .message("exposure other than HostPort needs portPolicy Dynamic for every port"),
 )]
 pub struct GameSpec {
     /// Name for people, as a catalog shows it: "The Battle for Wesnoth". At most 128 characters.
@@ -172,9 +172,11 @@ pub struct GameSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub storage: Vec<Storage>,
 
-    /// How the ports of a Pod reach players: HostPort binds them on the node that it runs on, numbers out of the
-    /// controller's range; NodePort makes a Service of the session, which has one number on every node and keeps it for as
-    /// long as the session lives, and needs portPolicy Dynamic. On a cluster only, as all that follows; Docker ignores it.
+    /// How the ports of a Pod reach players. HostPort: as ports of the node that it runs on, numbers out of the controller's
+    /// range. NodePort: by a Service of the session, which has one number on every node and keeps it for as long as the
+    /// session lives. LoadBalancer: by a Service of the session with an address of its own, at the containerPorts; the session
+    /// is not Ready before the address is there. None: at the address of the Pod and its containerPorts, for those who
+    /// reach it. All but HostPort need portPolicy Dynamic. On a cluster only, as all that follows; Docker ignores it.
     /// Default: none; the controller's --pod-exposure, for a game whose ports allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
@@ -190,6 +192,18 @@ pub struct GameSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub tolerations: Vec<Toleration>,
+
+    /// Nodes and neighbours that the game's Pods want, or must have. Default: none; near other games, so that nodes without
+    /// one can be given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+
+    /// How evenly the game's Pods are spread over nodes, zones or other places. Default: none; rather packed than
+    /// spread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
 
     /// PriorityClass of the game's Pods: who gives way when a cluster is full. One that does not exist makes
     /// a session fail with PodRejected. Default: none; the cluster's default.

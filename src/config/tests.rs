@@ -118,6 +118,8 @@ fn pods_are_exposed_on_their_nodes_unless_a_flag_says_otherwise() {
     assert_eq!(exposure(&[]), Ok(Exposure::HostPort));
     let by_service = ["--pod-exposure", "nodeport"];
     assert_eq!(exposure(&by_service), Ok(Exposure::NodePort));
+    let inside = ["--pod-exposure", "None"];
+    assert_eq!(exposure(&inside), Ok(Exposure::None));
     let wrong = ConfigError::PodExposure("Internet".to_owned());
     assert_eq!(exposure(&["--pod-exposure", "Internet"]), Err(wrong));
     let range = ["--node-port-range", "31000-31999"];

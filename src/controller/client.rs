@@ -149,7 +149,7 @@ fn watched_kind(request: &Request<Body>) -> Option<&'static str> {
 }
 
 /// What we watch.
-const KINDS: [&str; 4] = ["gamesessions", "games", "pods", "nodes"];
+const KINDS: [&str; 5] = ["gamesessions", "games", "pods", "nodes", "services"];
 
 /// When the API server last answered the start of each watch. A watch is started anew every 30 s.
 #[derive(Clone, Debug, Default)]

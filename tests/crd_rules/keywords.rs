@@ -21,6 +21,7 @@ pub const DECIDE: &[&str] = &[
     "spec.exposure",
     "tolerations[].operator",
     "tolerations[].effect",
+    "matchExpressions[].operator",
 ];
 
 pub const UNBOUND: &[&str] = &[

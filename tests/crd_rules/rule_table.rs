@@ -244,73 +244,6 @@ pub fn rules() -> Vec<Rule> {
         },
         Rule {
             kind: Kind::Game,
-            path: "spec",
-            message: "exposure NodePort needs portPolicy Dynamic for every port",
-            accepted: vec![vec![
-                ("/spec/exposure", json!("NodePort")),
-                (
-                    "/spec/ports",
-                    json!([{"name": "last", "containerPort": 8305, "protocol": "TCP"}]),
-                ),
-            ]],
-            refused: vec![
-                one("/spec/exposure", json!("NodePort")),
-                vec![
-                    ("/spec/exposure", json!("NodePort")),
-                    (
-                        "/spec/ports",
-                        json!([{"name": "last", "portPolicy": "Passthrough", "protocol": "TCP"}]),
-                    ),
-                ],
-            ],
-        },
-        Rule {
-            kind: Kind::Game,
-            path: "spec.tolerations[]",
-            message: "value goes with operator Equal, and only with it",
-            accepted: vec![one(
-                "/spec/tolerations/0",
-                json!({"key": "a", "operator": "Equal", "value": "b"}),
-            )],
-            refused: vec![one(
-                "/spec/tolerations/0",
-                json!({"key": "a", "operator": "Exists", "value": "b"}),
-            )],
-        },
-        Rule {
-            kind: Kind::Game,
-            path: "spec.tolerations[]",
-            message: "key is required, except with operator Exists, which then bears every taint",
-            accepted: vec![
-                one("/spec/tolerations/0", json!({"operator": "Exists"})),
-                one("/spec/tolerations/0", json!({"key": "a"})),
-            ],
-            refused: vec![
-                one("/spec/tolerations/0", json!({})),
-                one("/spec/tolerations/0", json!({"value": "b"})),
-            ],
-        },
-        Rule {
-            kind: Kind::Game,
-            path: "spec.tolerations[]",
-            message: "tolerationSeconds goes with effect NoExecute, and only with it",
-            accepted: vec![one(
-                "/spec/tolerations/0",
-                json!({"key": "a", "effect": "NoExecute", "tolerationSeconds": 0}),
-            )],
-            refused: vec![
-                one(
-                    "/spec/tolerations/0",
-                    json!({"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}),
-                ),
-                one(
-                    "/spec/tolerations/0",
-                    json!({"key": "a", "tolerationSeconds": 1}),
-                ),
-            ],
-        },
-        Rule {
-            kind: Kind::Game,
             path: "spec.readiness",
             message: "set exactly one of log, tcpSocket, httpGet, exec, exchange",
             accepted: vec![one("/spec/readiness", json!({"exec": {"command": ["a"]}}))],
@@ -413,6 +346,7 @@ pub fn rules() -> Vec<Rule> {
             ),
         },
     ];
+    rules.extend(crate::cluster_rules::rules());
     rules[0].refused.extend(odd_names());
     rules[1].refused.extend(odd_names());
     rules

@@ -115,24 +115,3 @@ async fn a_passthrough_port_is_the_same_number_inside_and_outside() {
     assert_eq!(play.ask("ping").await, "pong:ping");
     bed.close().await;
 }
-
-#[tokio::test]
-async fn a_service_keeps_the_number_of_a_session_over_a_stop() {
-    let bed = Bed::open("pods-node-port").await;
-    let game = game().edit(|s| s.exposure = Some(dillinger_runner::api::Exposure::NodePort));
-    bed.game(&game).await;
-    let play = bed.session(&session("friday", "arena")).await;
-    play.until_ready().await;
-    assert_eq!(play.ask("ping").await, "pong:ping");
-    let address = play.address().await;
-    let number: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
-    assert!((30_000..=32_767).contains(&number), "{address}");
-    play.stop().await;
-    play.until_phase("Stopped").await;
-    play.until_no_pod().await;
-    play.resume().await;
-    play.until_ready_in(1).await;
-    assert_eq!(play.address().await, address);
-    assert_eq!(play.ask("ping").await, "pong:ping");
-    bed.close().await;
-}

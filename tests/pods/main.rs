@@ -11,11 +11,13 @@ mod bed;
 #[path = "../real/harness/controller.rs"]
 mod controller;
 mod ends;
+mod exposed;
 #[path = "../real/harness/http.rs"]
 mod http;
 mod life;
 #[path = "../real/harness/make.rs"]
 mod make;
+mod placed;
 mod ready;
 #[path = "../real/harness/wait.rs"]
 mod wait;

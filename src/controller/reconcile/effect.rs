@@ -126,7 +126,7 @@ impl Reconcile<'_> {
             return Some(self.failed(o, "name_in_use", words.to_owned()).await);
         }
         // What else was asked for meanwhile is answered.
-        if o.memo.trouble.is_some() {
+        if o.memo.trouble.is_some() || o.memo.quota.is_some() {
             self.tell(o).await;
         }
         left.map(End::TooSoon)

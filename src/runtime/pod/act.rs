@@ -14,7 +14,7 @@ use super::body;
 use super::parse::PodSeen;
 use super::store::Came;
 use super::{PodRuntime, Stranger};
-use crate::api::{Exposure, keys};
+use crate::api::keys;
 use crate::runtime::{EffectError, Outcome, SessionKey};
 use crate::session::container::{ContainerSpec, Volume};
 use crate::session::seen::ContainerId;
@@ -65,8 +65,10 @@ impl PodRuntime {
     ) -> Result<Outcome, EffectError> {
         let on_cluster = &spec.on_cluster;
         let exposure = self.exposure(on_cluster.placement.exposure, on_cluster.any_port);
-        if exposure == Exposure::NodePort && !spec.ports.is_empty() {
-            self.expose(key, spec).await?;
+        if exposure.by_service() && !spec.ports.is_empty() {
+            self.expose(key, spec, exposure).await?;
+        } else {
+            self.unexpose(key).await?;
         }
         let pods = self.pods(&key.namespace);
         let made = body::pod(spec, key, exposure);
@@ -119,7 +121,16 @@ impl PodRuntime {
             let made = body::claim(volume, key);
             match bounded(claims.create(&PostParams::default(), &made)).await {
                 Ok(_) => outcome = Outcome::Done,
-                Err(Failure::Answer(status)) if status.code == 409 => {}
+                Err(Failure::Answer(status)) if status.code == 409 => {
+                    let there = bounded(claims.get_opt(&volume.name)).await?;
+                    let owner = there.as_ref().map(|claim| claim.labels().get(keys::UID));
+                    if owner.is_some_and(|owner| owner != Some(&key.uid)) {
+                        return Err(EffectError::Failed(format!(
+                            "the name {} is taken by a PersistentVolumeClaim that is not this session's",
+                            volume.name
+                        )));
+                    }
+                }
                 Err(Failure::Answer(status)) if is_quota(&status) => {
                     return Err(EffectError::Quota(status.message.clone()));
                 }

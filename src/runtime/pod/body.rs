@@ -5,17 +5,16 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    LocalObjectReference, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PersistentVolumeClaimVolumeSource, Pod, PodAffinity, PodAffinityTerm, PodSecurityContext,
-    PodSpec, ResourceRequirements, SeccompProfile, SecurityContext, Toleration, Volume,
-    VolumeMount, VolumeResourceRequirements, WeightedPodAffinityTerm,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, LocalObjectReference,
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource, Pod,
+    PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecurityContext, Toleration,
+    Volume, VolumeMount, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use sha2::{Digest, Sha256};
 
-use super::probe;
+use super::{placing, probe};
 use crate::api::{Exposure, ImagePullPolicy, keys};
 use crate::runtime::SessionKey;
 use crate::session::container::{ContainerSpec, Published, Scratch, Transport};
@@ -28,15 +27,14 @@ pub(super) const GAME: &str = "game";
 /// is which.
 pub(super) const PORTS: &str = "dillinger.dev/ports";
 
+/// Annotation: how the ports reach players, in the Game's word.
+pub(super) const EXPOSURE: &str = "dillinger.dev/exposure";
+
 /// Free text, which is no legal value of a label: hashed there, and whole in the annotation of the same key.
 const FREE_TEXT: [&str; 2] = [keys::OLD_USER_ID, keys::OLD_GAME_ID];
 
 /// Of no use to a selector, or no legal value of a label in whatever form.
 const ANNOTATIONS: [&str; 2] = [keys::CONTRACT, keys::OLD_CREATED];
-
-/// Sessions rather share a node than have one each, if nothing else speaks against it: nodes without a game can be given
-/// back. The least weight, so that any wish of an administrator outweighs it.
-const PACKED: i32 = 1;
 
 /// The body of `POST pods`.
 pub(super) fn pod(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) -> Pod {
@@ -63,6 +61,7 @@ pub(super) fn pod(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) 
     let (kept, mut annotations) = split(labels);
     if !ports.is_empty() {
         annotations.insert(PORTS.to_owned(), port_list(ports));
+        annotations.insert(EXPOSURE.to_owned(), exposure.as_str().to_owned());
     }
     let readiness = on_cluster.readiness.as_ref();
     let game = Container {
@@ -100,6 +99,8 @@ pub(super) fn pod(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) 
     let Placement {
         node_selector,
         tolerations,
+        affinity,
+        topology_spread_constraints,
         priority_class_name,
         runtime_class_name,
         image_pull_secrets,
@@ -125,7 +126,8 @@ pub(super) fn pod(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) 
             restart_policy: Some("Never".to_owned()),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            // The first process of the Pod then is the sandbox's, which passes signals on and collects what is left.
+            // The first process of the Pod then is the sandbox's, which collects what is left; the game is none, and a signal
+            // that it does not handle ends it.
             share_process_namespace: init.then_some(true),
             termination_grace_period_seconds: Some(grace(*grace_seconds).into()),
             security_context: Some(PodSecurityContext {
@@ -141,7 +143,8 @@ pub(super) fn pod(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) 
                 ..PodSecurityContext::default()
             }),
             volumes: some(storage.chain(memory).collect()),
-            affinity: packed(&kept),
+            affinity: placing::affinity(affinity.as_ref(), topology_spread_constraints, &kept),
+            topology_spread_constraints: placing::spread(topology_spread_constraints, &kept),
             node_selector: Some(node_selector.clone()).filter(|labels| !labels.is_empty()),
             tolerations: some(tolerations.iter().map(toleration).collect()),
             priority_class_name: priority_class_name.clone(),
@@ -241,7 +244,7 @@ fn port(port: &Published, exposure: Exposure) -> ContainerPort {
         container_port: port.container_port.into(),
         host_port: match exposure {
             Exposure::HostPort => Some(port.host_port.into()),
-            Exposure::NodePort => None,
+            Exposure::NodePort | Exposure::LoadBalancer | Exposure::None => None,
         },
         protocol: Some(protocol(port.transport).to_owned()),
         ..ContainerPort::default()
@@ -338,32 +341,6 @@ fn in_memory((index, scratch): (usize, &Scratch)) -> Volume {
         }),
         ..Volume::default()
     }
-}
-
-fn packed(labels: &BTreeMap<String, String>) -> Option<Affinity> {
-    let same = [keys::CLUSTER, keys::CONTROLLER]
-        .into_iter()
-        .filter_map(|key| Some((key.to_owned(), labels.get(key)?.clone())))
-        .collect();
-    Some(Affinity {
-        pod_affinity: Some(PodAffinity {
-            preferred_during_scheduling_ignored_during_execution: Some(vec![
-                WeightedPodAffinityTerm {
-                    weight: PACKED,
-                    pod_affinity_term: PodAffinityTerm {
-                        topology_key: "kubernetes.io/hostname".to_owned(),
-                        label_selector: Some(LabelSelector {
-                            match_labels: Some(same),
-                            match_expressions: None,
-                        }),
-                        ..PodAffinityTerm::default()
-                    },
-                },
-            ]),
-            required_during_scheduling_ignored_during_execution: None,
-        }),
-        ..Affinity::default()
-    })
 }
 
 fn toleration(toleration: &crate::api::Toleration) -> Toleration {

@@ -246,15 +246,14 @@ fn without_an_init_of_its_own_the_game_is_the_first_process() {
 }
 
 #[test]
-fn a_pod_behind_a_service_takes_no_port_of_its_node() {
-    let pod = pod(&spec(json!({}), json!({})), &key(), Exposure::NodePort);
-    let (_, game) = inner(&pod);
-    assert!(
-        game.ports
-            .iter()
-            .flatten()
-            .all(|port| port.host_port.is_none())
-    );
-    let annotations = pod.metadata.annotations.as_ref().expect("annotations");
-    assert!(annotations[PORTS].ends_with("=7000"));
+fn a_pod_that_is_not_exposed_on_its_node_takes_no_port_of_it() {
+    for exposure in [Exposure::NodePort, Exposure::LoadBalancer, Exposure::None] {
+        let pod = pod(&spec(json!({}), json!({})), &key(), exposure);
+        let (_, game) = inner(&pod);
+        let mut ports = game.ports.iter().flatten();
+        assert!(ports.all(|port| port.host_port.is_none()), "{exposure:?}");
+        let annotations = pod.metadata.annotations.as_ref().expect("annotations");
+        assert!(annotations[PORTS].ends_with("=7000"));
+        assert_eq!(annotations[EXPOSURE], exposure.as_str());
+    }
 }

@@ -9,9 +9,9 @@ use kube::api::LogParams;
 use super::PodRuntime;
 use super::act::{Failure, bounded};
 use super::body::GAME;
-use super::parse::{Node, PodSeen};
+use super::parse::PodSeen;
 use super::probe::{self, Asked};
-use crate::api::Readiness;
+use crate::api::{Exposure, Readiness};
 use crate::runtime::log_text;
 use crate::runtime::{Look, SessionKey};
 use crate::session::pattern;
@@ -32,15 +32,15 @@ impl PodRuntime {
         }
         let mut hits = Vec::new();
         for (pod, dismissed) in self.store.of(&look.key.uid) {
-            let node = self.store.node_of(&pod);
-            let seen = pod.seen(&node);
+            let (node, host) = (self.store.node_of(&pod), self.store.host_of(&pod));
+            let seen = pod.seen(node, host.as_deref());
             let old = pod.attempt < look.attempt && pod.terminating;
             hits.push(match seen {
                 // Its end is on record: what is left of it goes by itself.
                 Seen::Exited(..) | Seen::Created(..) if dismissed || old => Seen::Going,
                 Seen::Exited(container, exit) => self.ended(look, &pod, container, exit).await,
                 Seen::Running(container, answer) => {
-                    let answer = self.answer(look, &pod, &node, &container, answer);
+                    let answer = self.answer(look, &pod, host.as_deref(), &container, answer);
                     Seen::Running(container, answer)
                 }
                 other @ (Seen::Unknown(_)
@@ -92,11 +92,29 @@ impl PodRuntime {
         }
     }
 
+    /// Whether a game that runs is ready for players, who must have an address for that.
     fn answer(
         &self,
         look: &Look<'_>,
         pod: &PodSeen,
-        node: &Node,
+        host: Option<&str>,
+        container: &Container,
+        by_kubelet: Answer,
+    ) -> Answer {
+        let balanced = pod.exposure == Exposure::LoadBalancer && pod.ports.is_some();
+        match self.asked(look, pod, host, container, by_kubelet) {
+            Answer::Ready if look.probe && balanced && host.is_none() => {
+                Answer::NotReady("its load balancer has no address yet".to_owned())
+            }
+            answer => answer,
+        }
+    }
+
+    fn asked(
+        &self,
+        look: &Look<'_>,
+        pod: &PodSeen,
+        host: Option<&str>,
         container: &Container,
         by_kubelet: Answer,
     ) -> Answer {
@@ -116,11 +134,13 @@ impl PodRuntime {
             self.probes.end(&pod.id);
             return answer.unwrap_or(Answer::NotAsked);
         }
-        let address = match node {
-            Node::Ready(address) => address.as_deref(),
-            Node::None | Node::Away => None,
+        let targets = match pod.exposure {
+            Exposure::HostPort | Exposure::NodePort => probe::targets(host, &container.endpoints),
+            // Its name may lead nowhere from here, and it may not be there yet; the game has the same numbers.
+            Exposure::LoadBalancer | Exposure::None => {
+                probe::inside(pod.address.as_deref(), &terms.ports)
+            }
         };
-        let targets = probe::targets(address, &container.endpoints);
         let asked = Asked {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),

@@ -7,6 +7,7 @@ mod act;
 mod body;
 mod look;
 mod parse;
+mod placing;
 mod ports;
 mod probe;
 mod service;
@@ -90,8 +91,8 @@ impl PodRuntime {
     /// Never blocks; the API server may be away, and come later. The watches begin once `hints` is taken.
     pub fn new(config: PodConfig) -> Arc<PodRuntime> {
         let client = config.client.clone();
-        // One list a watched namespace, or one for all; and one of the nodes.
-        let lists = config.namespaces.len().max(1) + 1;
+        // Two a watched namespace, or two for all: Pods and Services; and one of the nodes.
+        let lists = 2 * config.namespaces.len().max(1) + 1;
         Arc::new(PodRuntime {
             store: Store::default(),
             ports: ports::Ports::default(),
@@ -262,6 +263,7 @@ impl Runtime for PodRuntime {
                 // What others hold the API server knows, and refuses.
                 self.ports.choose(&key.uid, ports, range, HashMap::new(), 1)
             }
+            Exposure::LoadBalancer | Exposure::None => Ok(ports::own(&contract.terms.ports)),
         }
     }
 
@@ -299,9 +301,11 @@ impl Runtime for PodRuntime {
         let mut watches = JoinSet::new();
         if self.config.namespaces.is_empty() {
             watches.spawn(watch::pods(self.clone(), None));
+            watches.spawn(watch::services(self.clone(), None));
         }
         for namespace in &self.config.namespaces {
             watches.spawn(watch::pods(self.clone(), Some(namespace.clone())));
+            watches.spawn(watch::services(self.clone(), Some(namespace.clone())));
         }
         watches.spawn(watch::nodes(self.clone()));
         stream::unfold((receiver, watches), |(mut receiver, watches)| async move {

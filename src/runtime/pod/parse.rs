@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerPort, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::body::{GAME, PORTS, protocol};
-use crate::api::{Endpoint, keys};
+use super::body::{EXPOSURE, GAME, PORTS, protocol};
+use crate::api::{Endpoint, Exposure, keys};
 use crate::runtime::parse_terms;
 use crate::session::container::Transport;
 use crate::session::contract::PortTerms;
@@ -36,6 +36,10 @@ pub(super) struct PodSeen {
     pub(super) contract: Option<String>,
     /// The annotation with the public ports.
     pub(super) ports: Option<String>,
+    /// How they reach players.
+    pub(super) exposure: Exposure,
+    /// Its own address, while it has one.
+    pub(super) address: Option<String>,
     /// The host ports that it holds on its node.
     pub(super) bound: Vec<(u16, Transport)>,
     /// Somebody deleted it.
@@ -61,12 +65,12 @@ pub(super) enum State {
 }
 
 /// What is known of the node that a Pod is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     /// It is not bound.
     None,
-    /// It reports; where players reach it, if it has an address.
-    Ready(Option<String>),
+    /// It reports.
+    Ready,
     /// It does not report, or there is none of this name.
     Away,
 }
@@ -96,15 +100,17 @@ impl PodSeen {
             node: spec.and_then(|spec| spec.node_name.clone()),
             contract: pod.annotations().get(keys::CONTRACT).cloned(),
             ports: pod.annotations().get(PORTS).cloned(),
+            exposure: exposure(pod.annotations().get(EXPOSURE)),
+            address: status.pod_ip.clone(),
             bound: game.map(bound).unwrap_or_default(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
             state: state(&status, deleted(pod).as_ref()),
         })
     }
 
-    /// What it is to the plan, on a node like this. Whether a game that runs is ready is asked besides where the
-    /// kubelet cannot say it.
-    pub(super) fn seen(&self, node: &Node) -> Seen {
+    /// What it is to the plan, on a node like this and with players at this host. Whether a game that runs is ready is
+    /// asked besides where the kubelet cannot say it.
+    pub(super) fn seen(&self, node: Node, host: Option<&str>) -> Seen {
         let Some(attempt) = self.attempt else {
             return Seen::Unknown(Doubt::EngineUnreachable(format!(
                 "Pod {} is not understood: it has no label {}",
@@ -112,7 +118,7 @@ impl PodSeen {
                 keys::ATTEMPT
             )));
         };
-        let container = || self.container(attempt, node);
+        let container = || self.container(attempt, host);
         let lost = || {
             let node = self.node.clone().unwrap_or_default();
             Seen::Unknown(Doubt::NodeLost(node))
@@ -145,7 +151,7 @@ impl PodSeen {
         }
     }
 
-    fn container(&self, attempt: i32, node: &Node) -> Container {
+    fn container(&self, attempt: i32, host: Option<&str>) -> Container {
         let terms = parse_terms(self.contract.as_deref());
         let started = match &self.state {
             State::Running { started, .. } => *started,
@@ -161,7 +167,7 @@ impl PodSeen {
             image: self.image.clone(),
             image_id: self.image_id.clone(),
             node_name: self.node.clone(),
-            endpoints: self.endpoints(ports, node),
+            endpoints: host.map_or_else(Vec::new, |host| self.endpoints(ports, host)),
             terms,
         }
     }
@@ -174,11 +180,8 @@ impl PodSeen {
             .filter_map(|(name, number)| Some((name, number.parse().ok()?)))
     }
 
-    /// In the Game's order, TCP first; none while it is not known where players reach the node.
-    fn endpoints(&self, ports: &[PortTerms], node: &Node) -> Vec<Endpoint> {
-        let Node::Ready(Some(host)) = node else {
-            return Vec::new();
-        };
+    /// In the Game's order, TCP first.
+    fn endpoints(&self, ports: &[PortTerms], host: &str) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         for port in ports {
             let Some((_, number)) = self.numbers().find(|(name, _)| *name == port.name) else {
@@ -188,13 +191,20 @@ impl PodSeen {
                 endpoints.push(Endpoint {
                     name: port.name.clone(),
                     protocol: protocol(*transport).to_owned(),
-                    host: host.clone(),
+                    host: host.to_owned(),
                     port: number.into(),
                 });
             }
         }
         endpoints
     }
+}
+
+/// A Pod without a word of it has host ports.
+fn exposure(word: Option<&String>) -> Exposure {
+    let mut all = Exposure::ALL.into_iter();
+    all.find(|known| word.is_some_and(|word| word == known.as_str()))
+        .unwrap_or(Exposure::HostPort)
 }
 
 fn bound(game: &k8s_openapi::api::core::v1::Container) -> Vec<(u16, Transport)> {

@@ -7,10 +7,6 @@ use crate::session::seen::End;
 
 const ADDRESS: &str = "10.201.0.2";
 
-fn on_a_node() -> Node {
-    Node::Ready(Some(ADDRESS.to_owned()))
-}
-
 fn terms() -> String {
     json!({
         "ports": [{"name": "game", "containerPort": 7777, "protocol": "TCPUDP", "policy": "Dynamic"}],
@@ -49,7 +45,7 @@ fn kept(pod: Value) -> PodSeen {
 }
 
 fn seen(status: Value) -> Seen {
-    kept(pod(status)).seen(&on_a_node())
+    kept(pod(status)).seen(Node::Ready, Some(ADDRESS))
 }
 
 fn of_game(phase: &str, state: Value) -> Value {
@@ -230,7 +226,7 @@ fn deleted(status: Value) -> Value {
 fn a_game_that_somebody_deleted_was_interrupted_and_did_not_complete() {
     let end = |at: &str| {
         let state = json!({"terminated": {"exitCode": 0, "finishedAt": at}});
-        match kept(deleted(of_game("Succeeded", state))).seen(&on_a_node()) {
+        match kept(deleted(of_game("Succeeded", state))).seen(Node::Ready, Some(ADDRESS)) {
             Seen::Exited(_, exit) => exit.end(),
             other => panic!("{other:?}"),
         }
@@ -242,20 +238,26 @@ fn a_game_that_somebody_deleted_was_interrupted_and_did_not_complete() {
 #[test]
 fn a_pod_that_is_being_deleted_is_going_until_its_game_has_ended() {
     let running = of_game("Running", json!({"running": {}}));
-    assert_eq!(kept(deleted(running)).seen(&on_a_node()), Seen::Going);
+    assert_eq!(
+        kept(deleted(running)).seen(Node::Ready, Some(ADDRESS)),
+        Seen::Going
+    );
     let pending = json!({"phase": "Pending"});
-    assert_eq!(kept(deleted(pending)).seen(&on_a_node()), Seen::Going);
+    assert_eq!(
+        kept(deleted(pending)).seen(Node::Ready, Some(ADDRESS)),
+        Seen::Going
+    );
 }
 
 #[test]
 fn on_a_node_that_does_not_report_nothing_is_known_but_an_end_that_was_told_before() {
     let lost = Seen::Unknown(Doubt::NodeLost("node1".to_owned()));
     let running = of_game("Running", json!({"running": {}}));
-    assert_eq!(kept(pod(running.clone())).seen(&Node::Away), lost);
-    assert_eq!(kept(deleted(running)).seen(&Node::Away), lost);
+    assert_eq!(kept(pod(running.clone())).seen(Node::Away, None), lost);
+    assert_eq!(kept(deleted(running)).seen(Node::Away, None), lost);
     let ended = of_game("Failed", json!({"terminated": {"exitCode": 1}}));
     assert!(matches!(
-        kept(pod(ended)).seen(&Node::Away),
+        kept(pod(ended)).seen(Node::Away, None),
         Seen::Exited(..)
     ));
     assert_eq!(seen(json!({"phase": "Unknown"})), lost);
@@ -264,7 +266,7 @@ fn on_a_node_that_does_not_report_nothing_is_known_but_an_end_that_was_told_befo
 #[test]
 fn a_node_without_an_address_leaves_the_game_alone() {
     let running = of_game("Running", json!({"running": {}}));
-    let Seen::Running(c, _) = kept(pod(running)).seen(&Node::Ready(None)) else {
+    let Seen::Running(c, _) = kept(pod(running)).seen(Node::Ready, None) else {
         panic!("it runs")
     };
     assert!(c.endpoints.is_empty());
@@ -278,5 +280,8 @@ fn what_carries_no_session_is_not_ours_and_what_carries_no_attempt_is_a_doubt() 
     assert!(PodSeen::of(&stranger).is_none());
     let mut torn = pod(json!({}));
     torn["metadata"]["labels"] = json!({"dillinger.dev/uid": "s-1"});
-    assert!(matches!(kept(torn).seen(&Node::None), Seen::Unknown(_)));
+    assert!(matches!(
+        kept(torn).seen(Node::None, None),
+        Seen::Unknown(_)
+    ));
 }

@@ -92,6 +92,14 @@ impl Ports {
     }
 }
 
+/// Where a game has an address of its own, its ports have their own numbers.
+pub(super) fn own(ports: &[PortTerms]) -> ChosenPorts {
+    let numbered = ports
+        .iter()
+        .filter_map(|port| Some((port.name.clone(), port.container_port?)));
+    ChosenPorts(numbered.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,8 @@ use crate::runtime::asking::{Asking, FIRST_WAIT, Pace, Target, compiled, find, t
 use crate::runtime::log_text::Text;
 use crate::runtime::net;
 use crate::session::container::{Published, Transport};
+use crate::session::contract::PortTerms;
+use crate::session::ports::transports;
 use crate::session::seen::Answer;
 
 /// The probe that the kubelet makes; None where it cannot ask in this way, or there is no port to ask.
@@ -233,6 +235,27 @@ pub(super) fn targets(address: Option<&str>, endpoints: &[crate::api::Endpoint])
                 },
                 address: SocketAddr::new(host, u16::try_from(end.port).ok()?),
             })
+        })
+        .collect()
+}
+
+/// The ports of a Pod inside the cluster.
+pub(super) fn inside(address: Option<&str>, ports: &[PortTerms]) -> Vec<Target> {
+    let Some(host) = address.and_then(|address| address.parse().ok()) else {
+        return Vec::new();
+    };
+    let numbered = ports
+        .iter()
+        .filter_map(|port| Some((port, port.container_port?)));
+    numbered
+        .flat_map(|(port, number)| {
+            transports(port.protocol)
+                .iter()
+                .map(move |transport| Target {
+                    name: port.name.clone(),
+                    transport: *transport,
+                    address: SocketAddr::new(host, number),
+                })
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::parse::{Node, PodSeen, State};
+use crate::api::Exposure;
 use crate::session::container::Transport;
 
 /// How long an end that nobody took note of is kept; the slow clock looks sooner.
@@ -33,6 +34,14 @@ pub(super) struct NodeSeen {
     pub(super) address: Option<String>,
 }
 
+/// A Service of a session as far as we ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServiceSeen {
+    pub(super) namespace: String,
+    /// Where the load balancer before it is reached, once there is one.
+    pub(super) address: Option<String>,
+}
+
 #[derive(Default)]
 pub(super) struct Store(Mutex<Known>);
 
@@ -47,6 +56,8 @@ struct Known {
     /// By UID of the Pod.
     gone: HashMap<String, Instant>,
     nodes: HashMap<String, NodeSeen>,
+    /// By UID of the session.
+    services: HashMap<String, ServiceSeen>,
 }
 
 impl Store {
@@ -187,12 +198,50 @@ impl Store {
             return Node::None;
         };
         match self.locked().nodes.get(name) {
-            Some(NodeSeen {
-                ready: true,
-                address,
-            }) => Node::Ready(address.clone()),
+            Some(NodeSeen { ready: true, .. }) => Node::Ready,
             Some(NodeSeen { ready: false, .. }) | None => Node::Away,
         }
+    }
+
+    /// Where players reach this Pod; None while that is not known.
+    pub(super) fn host_of(&self, pod: &PodSeen) -> Option<String> {
+        let known = self.locked();
+        match pod.exposure {
+            Exposure::HostPort | Exposure::NodePort => {
+                known.nodes.get(pod.node.as_ref()?)?.address.clone()
+            }
+            Exposure::LoadBalancer => known.services.get(&pod.session)?.address.clone(),
+            Exposure::None => pod.address.clone(),
+        }
+    }
+
+    /// Takes a word about the Service of a session; true: it says something new.
+    pub(super) fn service(&self, session: &str, seen: Option<ServiceSeen>) -> bool {
+        let mut known = self.locked();
+        let before = match &seen {
+            Some(seen) => known.services.insert(session.to_owned(), seen.clone()),
+            None => known.services.remove(session),
+        };
+        before != seen
+    }
+
+    pub(super) fn has_service(&self, session: &str) -> bool {
+        self.locked().services.contains_key(session)
+    }
+
+    /// A list of Services is complete; the sessions of those that it did not show.
+    pub(super) fn services_missing_in(
+        &self,
+        namespace: Option<&str>,
+        shown: &HashSet<String>,
+    ) -> Vec<String> {
+        let known = self.locked();
+        let missing = known
+            .services
+            .iter()
+            .filter(|(_, service)| namespace.is_none_or(|own| own == service.namespace))
+            .filter(|(session, _)| !shown.contains(*session));
+        missing.map(|(session, _)| session.clone()).collect()
     }
 
     /// How many nodes report.

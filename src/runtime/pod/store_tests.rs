@@ -18,7 +18,9 @@ fn pod(id: &str, version: u64, state: State) -> PodSeen {
         image_id: None,
         node: Some("node1".to_owned()),
         contract: None,
-        ports: None,
+        ports: Some("game=7001".to_owned()),
+        exposure: Exposure::HostPort,
+        address: Some("10.202.1.7".to_owned()),
         bound: vec![(7001, Transport::Udp)],
         terminating: false,
         state,
@@ -153,4 +155,57 @@ async fn a_port_is_held_by_who_lives_and_not_by_oneself() {
     assert!(store.held("s").is_empty());
     store.apply(ended("p", 8), Came::AsAnEvent);
     assert!(store.held("other").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn players_reach_a_game_at_its_node_its_load_balancer_or_itself() {
+    let store = Store::default();
+    let at = |exposure| {
+        let pod = PodSeen {
+            exposure,
+            ..running("p", 7)
+        };
+        store.host_of(&pod)
+    };
+    for exposure in [
+        Exposure::HostPort,
+        Exposure::NodePort,
+        Exposure::LoadBalancer,
+    ] {
+        assert_eq!(at(exposure), None, "{exposure:?}");
+    }
+    let node = NodeSeen {
+        ready: true,
+        address: Some("192.0.2.1".to_owned()),
+    };
+    store.node("node1", Some(node));
+    let balanced = ServiceSeen {
+        namespace: "games".to_owned(),
+        address: Some("lb.example.org".to_owned()),
+    };
+    assert!(store.service("s", Some(balanced.clone())));
+    assert!(!store.service("s", Some(balanced)));
+    assert_eq!(at(Exposure::HostPort).as_deref(), Some("192.0.2.1"));
+    assert_eq!(at(Exposure::NodePort).as_deref(), Some("192.0.2.1"));
+    assert_eq!(
+        at(Exposure::LoadBalancer).as_deref(),
+        Some("lb.example.org")
+    );
+    assert_eq!(at(Exposure::None).as_deref(), Some("10.202.1.7"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_a_list_does_not_show_is_gone() {
+    let store = Store::default();
+    let service = ServiceSeen {
+        namespace: "games".to_owned(),
+        address: None,
+    };
+    store.service("s", Some(service));
+    let none = HashSet::new();
+    assert!(store.services_missing_in(Some("other"), &none).is_empty());
+    assert_eq!(store.services_missing_in(Some("games"), &none), ["s"]);
+    assert!(store.has_service("s"));
+    store.service("s", None);
+    assert!(!store.has_service("s"));
 }

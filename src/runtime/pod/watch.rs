@@ -1,4 +1,4 @@
-//! Two watches of our own, of our Pods and of the nodes: what they show goes into the store, and what is new there is a hint.
+//! Watches of our own, of our Pods, their Services and the nodes: what they show goes into the store, and what is new there is a hint.
 //!
 //! No stream is shared with anybody: a deletion must never be missed. Each watch has its own errors and its own waits, and
 //! lists anew every ten minutes. What is kept of an object is a fraction of it.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::PodRuntime;
 use super::parse::PodSeen;
-use super::store::{Came, NodeSeen};
+use super::store::{Came, NodeSeen, ServiceSeen};
 use crate::api::keys;
 
 /// Seconds after which the API server ends a watch and it is started anew: how old its last answer can be while all is well.
@@ -47,15 +47,7 @@ pub(super) async fn pods(runtime: Arc<PodRuntime>, namespace: Option<String>) {
         Some(namespace) => Api::namespaced(runtime.client.clone(), namespace),
         None => Api::all(runtime.client.clone()),
     };
-    let owner = &runtime.config.owner;
-    let ours = format!(
-        "{}={},{}={}",
-        keys::CLUSTER,
-        owner.cluster,
-        keys::CONTROLLER,
-        owner.controller
-    );
-    let config = watcher::Config::default().labels(&ours);
+    let config = ours(&runtime);
     let mut shown = HashSet::new();
     let mut first = true;
     let sink = |saw: Saw<Pod>| match saw {
@@ -88,6 +80,67 @@ pub(super) async fn pods(runtime: Arc<PodRuntime>, namespace: Option<String>) {
         }
     };
     follow("pods", api, config, sink).await;
+}
+
+/// Follows the Services of our sessions in one namespace, or in all, until dropped.
+pub(super) async fn services(runtime: Arc<PodRuntime>, namespace: Option<String>) {
+    let api: Api<Service> = match &namespace {
+        Some(namespace) => Api::namespaced(runtime.client.clone(), namespace),
+        None => Api::all(runtime.client.clone()),
+    };
+    let config = ours(&runtime);
+    let mut shown = HashSet::new();
+    let mut first = true;
+    let tell = |session: &str, seen: Option<ServiceSeen>| {
+        if runtime.store.service(session, seen) {
+            runtime.hints.session(session);
+        }
+    };
+    let session_of = |service: &Service| service.labels().get(keys::UID).cloned();
+    let sink = |saw: Saw<Service>| match saw {
+        Saw::Begun => shown.clear(),
+        Saw::Found(service) => {
+            if let Some(session) = session_of(&service) {
+                tell(&session, Some(service_seen(&service)));
+                shown.insert(session);
+            }
+        }
+        Saw::Applied(service) => {
+            if let Some(session) = session_of(&service) {
+                tell(&session, Some(service_seen(&service)));
+            }
+        }
+        Saw::Deleted(service) => {
+            if let Some(session) = session_of(&service) {
+                tell(&session, None);
+            }
+        }
+        Saw::Listed => {
+            let missing = runtime
+                .store
+                .services_missing_in(namespace.as_deref(), &shown);
+            for session in missing {
+                tell(&session, None);
+            }
+            if std::mem::take(&mut first) {
+                runtime.one_more_list();
+            }
+        }
+    };
+    follow("services", api, config, sink).await;
+}
+
+/// What carries our labels.
+fn ours(runtime: &PodRuntime) -> watcher::Config {
+    let owner = &runtime.config.owner;
+    let labels = format!(
+        "{}={},{}={}",
+        keys::CLUSTER,
+        owner.cluster,
+        keys::CONTROLLER,
+        owner.controller
+    );
+    watcher::Config::default().labels(&labels)
 }
 
 /// Follows the nodes until dropped.
@@ -137,6 +190,20 @@ pub(super) fn node_seen(node: &Node) -> NodeSeen {
     NodeSeen {
         ready,
         address: of_kind("ExternalIP").or_else(|| of_kind("InternalIP")),
+    }
+}
+
+/// Where the load balancer before a Service is reached: by its address, or by its name where it has only that.
+pub(super) fn service_seen(service: &Service) -> ServiceSeen {
+    let balancer = service
+        .status
+        .as_ref()
+        .and_then(|s| s.load_balancer.as_ref());
+    let entries = balancer.and_then(|balancer| balancer.ingress.as_ref());
+    let mut entries = entries.into_iter().flatten();
+    ServiceSeen {
+        namespace: service.namespace().unwrap_or_default(),
+        address: entries.find_map(|entry| entry.ip.clone().or_else(|| entry.hostname.clone())),
     }
 }
 
@@ -223,6 +290,26 @@ mod tests {
         );
         assert_eq!(address(json!([name, inside])).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(json!([name])), None);
+    }
+
+    #[test]
+    fn a_load_balancer_is_reached_by_its_address_or_by_its_name() {
+        let address = |balancer: serde_json::Value| {
+            let service =
+                json!({"metadata": {"namespace": "arcade"}, "status": {"loadBalancer": balancer}});
+            service_seen(&serde_json::from_value(service).expect("a Service")).address
+        };
+        let named = json!({"hostname": "lb.example.org"});
+        let numbered = json!({"ip": "203.0.113.7", "hostname": "lb.example.org"});
+        assert_eq!(
+            address(json!({"ingress": [numbered]})).as_deref(),
+            Some("203.0.113.7")
+        );
+        assert_eq!(
+            address(json!({"ingress": [named]})).as_deref(),
+            Some("lb.example.org")
+        );
+        assert_eq!(address(json!({})), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::{Exposure, GameSpec, Toleration};
+use crate::api::{Affinity, Exposure, GameSpec, Toleration, TopologySpreadConstraint};
 
 /// The Game's fields for clusters. The API server holds their form; what the cluster makes of them it says itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -13,6 +13,8 @@ pub struct Placement {
     pub exposure: Option<Exposure>,
     pub node_selector: BTreeMap<String, String>,
     pub tolerations: Vec<Toleration>,
+    pub affinity: Option<Affinity>,
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     pub priority_class_name: Option<String>,
     pub runtime_class_name: Option<String>,
     /// Names of Secrets.
@@ -27,6 +29,8 @@ impl Placement {
             exposure: game.exposure,
             node_selector: game.node_selector.clone(),
             tolerations: game.tolerations.clone(),
+            affinity: game.affinity.clone(),
+            topology_spread_constraints: game.topology_spread_constraints.clone(),
             priority_class_name: game.priority_class_name.clone(),
             runtime_class_name: game.runtime_class_name.clone(),
             image_pull_secrets: game
