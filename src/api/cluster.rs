@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 // An optional field would show the enum's description instead of its own.
 #[schemars(inline, description = "")]
 pub enum Exposure {
-    /// As ports of the node that it runs on.
+    // As ports of the node that it runs on.
     HostPort,
-    /// By a Service, at one port of every node.
+    // By a Service, at one port of every node.
     NodePort,
-    /// By a Service with an address of its own, which something beside the cluster gives it.
+    // By a Service with an address of its own, which something beside the cluster gives it.
     LoadBalancer,
-    /// Not at all: at the address of the Pod, for those who reach it.
+    // Not at all: at the address of the Pod, for those who reach it.
     None,
 }
 

@@ -129,9 +129,14 @@ async fn a_service_that_the_game_needs_no_more_goes_with_the_next_attempt() {
 async fn where_restricted_is_enforced_every_game_runs_but_one_with_host_ports() {
     let bed = Bed::open("pods-restricted").await;
     let namespaces: Api<Namespace> = Api::all(bed.client.clone());
-    let level = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    let level =
+        json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     namespaces
-        .patch(&bed.namespace, &PatchParams::default(), &Patch::Merge(level))
+        .patch(
+            &bed.namespace,
+            &PatchParams::default(),
+            &Patch::Merge(level),
+        )
         .await
         .expect("the namespace gets its level");
     // Admission hears of it a moment later.

@@ -1,6 +1,6 @@
 //! Containers as Pods of the cluster that holds the sessions: its scheduler places them, its kubelets run them.
 //!
-//! `new` neither blocks nor fails while the API server is away. A look reads what two watches showed, and is doubt while they
+//! `new` neither blocks nor fails while the API server is away. A look reads what the watches showed, and is doubt while they
 //! show nothing or the past; acts have a deadline each and never wait for a game.
 
 mod act;

@@ -99,16 +99,26 @@ impl Store {
         known.bury(Arc::new(last), now);
     }
 
-    /// A list is complete: what it did not show is gone. The sessions of those.
-    pub(super) fn listed(&self, namespace: Option<&str>, shown: &HashSet<String>) -> Vec<String> {
+    /// A list begins: the Pods that it must show, or they are gone. One that is made meanwhile is in no list before the next.
+    pub(super) fn known_in(&self, namespace: Option<&str>) -> HashSet<String> {
+        let known = self.locked();
+        let here = known
+            .pods
+            .values()
+            .flatten()
+            .filter(|pod| namespace.is_none_or(|own| own == pod.namespace));
+        here.map(|pod| pod.id.clone()).collect()
+    }
+
+    /// A list is complete, and these Pods it did not show: they are gone. Their sessions.
+    pub(super) fn unlisted(&self, missing: &HashSet<String>) -> Vec<String> {
         let now = Instant::now();
         let mut known = self.locked();
         let missing: Vec<Arc<PodSeen>> = known
             .pods
             .values()
             .flatten()
-            .filter(|pod| namespace.is_none_or(|own| own == pod.namespace))
-            .filter(|pod| !shown.contains(&pod.id))
+            .filter(|pod| missing.contains(&pod.id))
             .cloned()
             .collect();
         let sessions = missing.iter().map(|pod| pod.session.clone()).collect();

@@ -123,10 +123,22 @@ async fn a_new_pod_hides_the_end_of_the_one_before() {
 async fn what_a_list_does_not_show_is_gone_and_its_session_is_named() {
     let store = Store::default();
     store.apply(running("p", 7), Came::AsAnEvent);
-    let elsewhere = store.listed(Some("other"), &HashSet::new());
-    assert!(elsewhere.is_empty());
-    assert_eq!(store.listed(Some("games"), &HashSet::new()), ["s"]);
+    assert!(store.known_in(Some("other")).is_empty());
+    let missing = store.known_in(Some("games"));
+    assert_eq!(store.known_in(None), missing);
+    assert_eq!(store.unlisted(&missing), ["s"]);
     assert!(ids(&store).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_was_made_while_a_list_came_in_is_there_though_the_list_does_not_show_it() {
+    let store = Store::default();
+    store.apply(running("p", 7), Came::AsAnEvent);
+    let mut missing = store.known_in(None);
+    store.apply(pending("q", 9), Came::AsAReply);
+    missing.remove("p");
+    assert!(store.unlisted(&missing).is_empty());
+    assert_eq!(ids(&store), ["p", "q"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::session::container::ContainerSpec;
 use crate::session::contract::tests::{resolved, surroundings};
 use crate::session::ports::ChosenPorts;
-use crate::session::seen::{ContainerId, Doubt, Made};
+use crate::session::seen::{Answer, ContainerId, Doubt, Made};
 
 const CLUSTER: &str = "c-1";
 /// Pods, Services, nodes.
@@ -277,4 +277,113 @@ async fn storage_that_is_not_there_is_missing_and_an_api_server_that_is_silent_i
         broken.storage_now(&key(), &[]).await,
         Some(StorageSeen::default())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strangers_claim_under_our_name_is_not_taken_for_ours() {
+    let (runtime, _) = listed(|method, _| match method {
+        "POST" => failure(409, "AlreadyExists"),
+        _ => {
+            let claim = json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "friday-a24a7f55f2-world", "labels": {"dillinger.dev/uid": "another"}},
+            });
+            (200, claim)
+        }
+    });
+    let game = json!({"storage": [{"name": "world", "mountPath": "/data", "size": "1Gi"}]});
+    let contract = resolved(json!({}), game).expect("a contract");
+    let (o, recorded) = surroundings(&contract);
+    let volumes = crate::session::container::volumes(&o, &contract, &recorded);
+    let make = Effect::CreateStorage(volumes);
+    let refused = runtime.carry_out(&key(), &engine(), &make).await;
+    assert!(
+        matches!(&refused, Err(EffectError::Failed(words)) if words.contains("is taken by")),
+        "{refused:?}"
+    );
+}
+
+/// A Pod that runs, is ready, and waits for players behind a load balancer.
+fn balanced() -> PodSeen {
+    let mut pod = pod("p-1", "u-1");
+    let terms = json!({
+        "ports": [{"name": "game", "containerPort": 7777, "protocol": "UDP", "policy": "Dynamic"}],
+        "startDeadlineSeconds": 300, "terminationGracePeriodSeconds": 30,
+        "gameUid": "g-1", "gameGeneration": 1, "digest": "d",
+    });
+    pod["metadata"]["annotations"] = json!({
+        "dillinger.dev/contract": terms.to_string(),
+        "dillinger.dev/ports": "game=7777",
+        "dillinger.dev/exposure": "LoadBalancer",
+    });
+    pod["spec"]["nodeName"] = json!("node1");
+    pod["status"] = json!({
+        "phase": "Running",
+        "podIP": "10.202.1.7",
+        "containerStatuses": [{
+            "name": "game", "image": "i", "imageID": "", "ready": true, "started": true, "restartCount": 0,
+            "state": {"running": {}},
+        }],
+    });
+    let pod: k8s_openapi::api::core::v1::Pod = serde_json::from_value(pod).expect("a Pod");
+    PodSeen::of(&pod).expect("one of ours")
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_load_balancer_no_game_is_ready_before_it_has_an_address() {
+    let (runtime, _) = listed(|_, _| failure(500, "no"));
+    let node = store::NodeSeen {
+        ready: true,
+        address: Some("192.0.2.1".to_owned()),
+    };
+    runtime.store.node("node1", Some(node));
+    runtime.word(balanced(), Came::AsAnEvent);
+    let Seen::Running(_, Answer::NotReady(words)) = seen(&runtime).await else {
+        panic!("it has no address yet")
+    };
+    assert!(words.contains("load balancer"), "{words}");
+    let service = store::ServiceSeen {
+        namespace: "arcade".to_owned(),
+        address: Some("lb.example.org".to_owned()),
+    };
+    runtime.store.service("u-1", Some(service));
+    let Seen::Running(c, Answer::Ready) = seen(&runtime).await else {
+        panic!("it has an address")
+    };
+    let end = &c.endpoints[0];
+    assert_eq!((end.host.as_str(), end.port), ("lb.example.org", 7777));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_no_port_needs_is_taken_away_before_the_pod_is_made() {
+    let (runtime, asked) = listed(|method, path| {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "g-a24a7f55f2", "uid": "s-1", "labels": {"dillinger.dev/uid": "u-1"}},
+        });
+        match (method, path.contains("/services")) {
+            (_, true) => (200, service),
+            (_, false) => (201, pod("p-1", "u-1")),
+        }
+    });
+    let service = store::ServiceSeen {
+        namespace: "arcade".to_owned(),
+        address: None,
+    };
+    runtime.store.service("u-1", Some(service));
+    assert_eq!(done(&runtime, Effect::Create(spec())).await, Outcome::Done);
+    let asked = asked.lock().unwrap();
+    let order: Vec<_> = asked
+        .iter()
+        .map(|(method, path, _)| (method.as_str(), path.rsplit('/').next().unwrap()))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            ("GET", "g-a24a7f55f2"),
+            ("DELETE", "g-a24a7f55f2"),
+            ("POST", "pods")
+        ]
+    );
+    assert_eq!(asked[1].2["preconditions"]["uid"], "s-1");
 }

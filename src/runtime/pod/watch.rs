@@ -48,13 +48,13 @@ pub(super) async fn pods(runtime: Arc<PodRuntime>, namespace: Option<String>) {
         None => Api::all(runtime.client.clone()),
     };
     let config = ours(&runtime);
-    let mut shown = HashSet::new();
+    let mut missing = HashSet::new();
     let mut first = true;
     let sink = |saw: Saw<Pod>| match saw {
-        Saw::Begun => shown.clear(),
+        Saw::Begun => missing = runtime.store.known_in(namespace.as_deref()),
         Saw::Found(pod) => {
             if let Some(pod) = PodSeen::of(&pod) {
-                shown.insert(pod.id.clone());
+                missing.remove(&pod.id);
                 runtime.word(pod, Came::InAList);
             }
         }
@@ -71,7 +71,7 @@ pub(super) async fn pods(runtime: Arc<PodRuntime>, namespace: Option<String>) {
             }
         }
         Saw::Listed => {
-            for session in runtime.store.listed(namespace.as_deref(), &shown) {
+            for session in runtime.store.unlisted(&std::mem::take(&mut missing)) {
                 runtime.hints.session(&session);
             }
             if std::mem::take(&mut first) {
