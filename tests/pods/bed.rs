@@ -1,7 +1,7 @@
 //! One test's part of the cluster: a namespace, a controller, and the proof at the end that nothing is left.
 
 use dillinger_runner::api::{Condition, ConditionStatus, Game, GameSession, keys};
-use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -41,6 +41,12 @@ impl Bed {
             .create(&PostParams::default(), &wanted)
             .await
             .unwrap_or_else(|error| panic!("namespace {namespace}: {error}"));
+        // Without it a namespace takes no Pod.
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+        crate::wait::until("the namespace has its ServiceAccount", || async {
+            accounts.get_opt("default").await.ok()?
+        })
+        .await;
         let options = ControllerOptions::of(&namespace, own_ports(20)).flag("--runtimes", runtimes);
         let controller = Controller::start(&world, &options).await;
         Bed {
@@ -63,7 +69,9 @@ impl Bed {
     /// Creates the Game, or replaces its spec.
     pub async fn game(&self, maker: &GameMaker) {
         let name = maker.game.name_any();
-        let manifest = serde_json::to_value(&maker.game).expect("a Game is JSON");
+        let mut manifest = serde_json::to_value(&maker.game).expect("a Game is JSON");
+        // What a game may take is reserved for it, and the node has two cores for all tests.
+        manifest["spec"]["resources"]["limits"]["cpu"] = json!("200m");
         let games: Api<Game> = self.of();
         let params = PatchParams::apply("test").force();
         games

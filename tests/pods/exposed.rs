@@ -68,9 +68,11 @@ async fn behind_a_load_balancer_a_session_is_ready_once_players_have_an_address(
     let bed = Bed::open("pods-balanced").await;
     bed.game(&inside("arena", Exposure::LoadBalancer)).await;
     let play = bed.session(&session("friday", "arena")).await;
-    let waiting = play.until_reason("Ready", "WaitingForReady").await;
-    let words = message(&waiting, "Ready");
-    assert!(words.contains("load balancer has no address"), "{words}");
+    play.until("waits for its load balancer", |s| {
+        let ready = crate::bed::cond(s, "Ready");
+        ready.is_some_and(|c| c.message.contains("load balancer has no address"))
+    })
+    .await;
     balance(&bed, &play, "192.0.2.7").await;
     play.until_ready().await;
     assert_eq!(play.address().await, "192.0.2.7:7777");

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::bed::Bed;
 use crate::make::{GameMaker, session};
 
-/// Ready three seconds after its start, and asked in this way.
+/// Ready eight seconds after its start, twice as late as it is reported to be waiting, and asked in this way.
 fn late(readiness: Value) -> GameMaker {
     GameMaker::bare("arena")
-        .args(&["--tcp", "7777", "--http", "7778", "--ready-after", "3s"])
+        .args(&["--tcp", "7777", "--http", "7778", "--ready-after", "8s"])
         .port("game", 7777, PortProtocol::TCP)
         .port("web", 7778, PortProtocol::TCP)
         .readiness(readiness)
