@@ -146,7 +146,7 @@ fn runtime(
                 port_range: config.port_range.clone(),
                 node_port_range: config.node_port_range.clone(),
                 exposure: config.pod_exposure,
-                age: Arc::new(move |kind| ages.age(kind)),
+                age: Arc::new(move |kind, namespace| ages.age(kind, namespace)),
             })
         }
     })

@@ -70,8 +70,12 @@ impl PodRuntime {
             return unreachable("the Pods and nodes of the cluster were not listed yet");
         };
         // A list is as good as an answer to its watch, which comes a moment later.
-        let old = |kind| (self.config.age)(kind).unwrap_or(listed).min(listed) > OLDEST;
-        if old("pods") || old("nodes") {
+        let old = |kind, namespace| {
+            let answered = (self.config.age)(kind, namespace).unwrap_or(listed);
+            answered.min(listed) > OLDEST
+        };
+        let own = Some(look.key.namespace.as_str()).filter(|_| !self.config.namespaces.is_empty());
+        if old("pods", own) || old("nodes", None) {
             return unreachable("the watch of its Pods and nodes is not answered");
         }
         None

@@ -41,8 +41,8 @@ use crate::session::seen::Seen;
 use parse::{PodSeen, State};
 use store::{Came, Store};
 
-/// How long ago the start of a watch of this kind was answered; None: never.
-pub type Age = Arc<dyn Fn(&'static str) -> Option<Duration> + Send + Sync>;
+/// How long ago the start of the watch of this kind and namespace was answered; None: never.
+pub type Age = Arc<dyn Fn(&'static str, Option<&str>) -> Option<Duration> + Send + Sync>;
 
 /// How long one question after the engine waits for the first lists.
 const FIRST_LISTS: Duration = Duration::from_secs(5);

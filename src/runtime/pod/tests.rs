@@ -50,7 +50,7 @@ fn runtime(
         port_range: 7000..=7009,
         node_port_range: 30_000..=30_009,
         exposure: Exposure::HostPort,
-        age: Arc::new(|_| Some(Duration::from_secs(1))),
+        age: Arc::new(|_, _| Some(Duration::from_secs(1))),
     });
     (runtime, asked)
 }
@@ -142,7 +142,7 @@ async fn before_the_first_lists_nothing_is_known_and_nobody_leads() {
 async fn a_watch_that_shows_the_past_is_a_doubt() {
     let (runtime, _) = listed(|_, _| failure(500, "no"));
     let mut config = runtime.config.clone();
-    config.age = Arc::new(|_| Some(Duration::from_secs(61)));
+    config.age = Arc::new(|_, _| Some(Duration::from_secs(61)));
     let old = PodRuntime::new(config);
     for _ in 0..LISTS {
         old.one_more_list();
