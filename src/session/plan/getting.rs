@@ -156,9 +156,8 @@ fn back_off(case: &Case<'_>) -> Option<BackOff> {
     } else {
         return None;
     };
-    // An engine whose clock runs ahead of ours does not make the wait longer.
-    let attempt_time = facts.attempt_time.unwrap_or(case.now());
-    let from = last.finish_time.unwrap_or(attempt_time).min(attempt_time);
+    // By our own clock: the end was read off the engine's, which may be an hour behind or ahead of it.
+    let from = facts.attempt_time.unwrap_or(case.now());
     Some(BackOff {
         reason,
         length,

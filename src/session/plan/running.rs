@@ -25,10 +25,7 @@ pub(super) fn paused(case: &Case<'_>, c: &Container) -> Plan {
         c.name
     );
     let report = says(Phase::Running, Reason::PausedOutside, message);
-    let never_ready = case.o.facts.ready_time().is_none();
-    let start = never_ready.then(|| case.start_deadline(c));
-    let next = case.soonest(deadlines(case, c).chain(start));
-    Plan::wait(Row::R1, report, next)
+    Plan::wait(Row::R1, report, next_deadline(case, c))
 }
 
 /// R2–R4

@@ -10,7 +10,7 @@ use dillinger_runner::session::container::{ContainerSpec, OnCluster, Published, 
 
 use super::life::no_such;
 use super::{CALLED_AWAY, Does, Engine, Event, Inside, Kept, Power, Refusal};
-use crate::history::Life;
+use crate::history::{Life, Told};
 
 /// Whoever is no controller.
 const WORLD: &str = "world";
@@ -271,6 +271,7 @@ impl Engine {
             state.images = images.iter().map(|image| (*image).to_owned()).collect();
         }
         self.start_up(false);
+        self.could_tell(WORLD, Told::Away);
     }
 
     /// The signal, the grace, the kill, in no time: nobody looks meanwhile.
@@ -309,5 +310,10 @@ impl Engine {
         if let Some(event) = told {
             let _ = self.events.send(event);
         }
+        let told = match power {
+            Power::Up => Told::Back,
+            Power::Down | Power::Frozen => Told::Away,
+        };
+        self.could_tell(WORLD, told);
     }
 }
