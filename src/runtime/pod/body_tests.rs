@@ -193,7 +193,7 @@ fn storage_is_a_claim_of_the_session_and_scratch_is_memory() {
 #[test]
 fn a_grace_of_nothing_is_a_second_since_none_is_a_forced_deletion() {
     assert_eq!((grace(0), grace(30)), (1, 30));
-    let pod = made(json!({"terminationGracePeriodSeconds": 0}), json!({}));
+    let pod = made(json!({}), json!({"terminationGracePeriodSeconds": 0}));
     assert_eq!(inner(&pod).0.termination_grace_period_seconds, Some(1));
 }
 
