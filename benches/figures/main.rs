@@ -3,7 +3,6 @@
 mod audit;
 mod controller;
 mod figure;
-mod gateway;
 mod load;
 mod procfs;
 mod record;

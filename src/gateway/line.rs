@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::runtime::docker::safe_log;
+use crate::runtime::safe_log;
 
 /// Bytes of one line that are looked at; the end of it is what is shown.
 const LONGEST: usize = 16 * 1024;

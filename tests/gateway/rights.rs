@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, call};
+use crate::client::{Answer, begin, call};
 use crate::example;
 use crate::harness::{Scene, until};
 use crate::listener::Listener;
@@ -15,12 +15,16 @@ use crate::process::{self, Gateway};
 /// The audience of --auth=kubernetes.
 const AUDIENCE: &str = "dillinger-gateway";
 
+/// The one whose answer goes on for ever.
+const EVENTS: &str = "GET /events";
+
 /// Every call, and whether it writes.
-const CALLS: [(&str, bool); 13] = [
+const CALLS: [(&str, bool); 14] = [
     ("GET /sessions", false),
     ("GET /sessions/none", false),
     ("GET /containers", false),
     ("GET /games", false),
+    (EVENTS, false),
     ("GET /sessions/none/logs", false),
     ("POST /sessions", true),
     ("DELETE /sessions/none", true),
@@ -155,6 +159,16 @@ async fn asked(gateway: &Gateway, line: &str, token: Option<&str>) -> Answer {
     gateway.ask(&wanted).await
 }
 
+/// The same, of a stream its beginning.
+async fn answered(gateway: &Gateway, line: &str, token: Option<&str>) -> Answer {
+    if line != EVENTS {
+        return asked(gateway, line, token).await;
+    }
+    let wanted = token.map_or(call(line), |token| call(line).token(token));
+    let (head, _) = begin(gateway.port, &wanted).await.expect("an answer");
+    head
+}
+
 #[tokio::test]
 async fn every_caller_may_do_what_rbac_says_and_nothing_else() {
     let (scene, controller, _) = process::scene("rights").await;
@@ -190,7 +204,7 @@ async fn every_caller_may_do_what_rbac_says_and_nothing_else() {
         ];
         for (who, token) in &callers {
             for (line, writes) in CALLS {
-                let answer = asked(&gateway, line, token.as_deref()).await;
+                let answer = answered(&gateway, line, token.as_deref()).await;
                 let wanted = match *who {
                     "no token" | "no such token" | "a token for another audience" => Some(401),
                     "nobody" | "neighbour" => Some(403),

@@ -10,7 +10,6 @@ mod floor;
 mod growth;
 mod pool;
 mod ready;
-mod rest;
 mod writes;
 
 use std::cell::Cell;
@@ -93,7 +92,6 @@ pub fn all() -> Vec<Row> {
         ready::rows(),
         failover::rows(),
         pool::rows(),
-        rest::rows(),
         writes::rows(),
         docker::rows(),
     ];

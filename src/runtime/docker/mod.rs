@@ -23,8 +23,6 @@ mod pulls;
 mod strangers;
 mod tail;
 
-pub(crate) use logs::safe as safe_log;
-
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
