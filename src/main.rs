@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Engine(command) => engine(command),
-        Command::Controller(flags) => return serve(Service::controller(flags)),
+        Command::Controller(flags) => return serve(Service::controller(*flags)),
         Command::Gateway(flags) => return serve(Service::gateway(flags)),
         Command::Run(flags) => return serve(Service::both(*flags)),
     };
