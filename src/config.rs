@@ -27,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch the sessions of a cluster and run their containers.
-    Controller(Flags),
+    Controller(Box<Flags>),
     /// Serve sessions over REST: the old runner's calls, live events, logs. Reads and writes the resources of a cluster.
     Gateway(gateway::AloneFlags),
     /// Both of these in one process, for one machine.

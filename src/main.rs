@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
         Command::Engine(command) => engine(command),
         Command::Game(GameCommand::Check { file }) => check::file(&file),
-        Command::Controller(flags) => return serve(Service::controller(flags)),
+        Command::Controller(flags) => return serve(Service::controller(*flags)),
         Command::Gateway(flags) => return serve(Service::gateway(flags)),
         Command::Run(flags) => return serve(Service::both(*flags)),
     };
