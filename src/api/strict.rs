@@ -292,8 +292,8 @@ mod tests {
         found.sort();
         let expected = [
             "spec.Args is no field: did you mean args?",
-            "spec.colour is no field: there are args, command, env, image, imagePullPolicy, initProcess, \
-             maxActiveDeadlineSeconds, parameters, ports, readiness, resources, runtimes, …",
+            "spec.colour is no field: there are affinity, args, command, env, exposure, hostUsers, image, \
+             imagePullPolicy, imagePullSecrets, initProcess, maxActiveDeadlineSeconds, nodeSelector, …",
             "spec.env[0].value: 5 must be a text: put it into quotes",
             "spec.image is missing",
             "spec.imagePullPolicy: \"Sometimes\" is not one of IfNotPresent, Always, Never",
