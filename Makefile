@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim mutants fuzz soak bench counts lint fmt crds world images cluster cluster-down control-plane clean
+.PHONY: help demo down test sim mutants fuzz soak bench counts lint fmt crds chart image release world images cluster cluster-down control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,15 @@ fmt: ## format the sources
 
 crds: ## write what is generated from the types: crds/, docs/api.md
 	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
+
+chart: ## write what is generated for the chart: schema, tables, snapshots, install.yaml
+	@HELM=$$(deploy/local/chart-tool helm) charts/generate
+
+image: ## the controller's image as an archive, static and from scratch
+	@deploy/image
+
+release: ## all that a release consists of, made and checked, published nowhere (TRIAL=1 without a tag's conditions)
+	@deploy/release $(if $(TRIAL),--trial)
 
 world: ## a shell in a throw-away world: its own engine and cluster (as root)
 	@tests/world --all-images --shell
