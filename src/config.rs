@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::api::RuntimeKind;
+use crate::api::{Exposure, RuntimeKind};
 
 #[cfg(feature = "simulate")]
 pub mod simulation;
@@ -79,7 +79,8 @@ pub struct EngineFlags {
 /// The flags of `controller`, as written.
 #[derive(Clone, Debug, Args)]
 pub struct Flags {
-    /// Where containers may run, separated by commas: Docker.
+    /// Where containers may run, separated by commas: Docker (the Docker Engine of this controller), Pod (the cluster
+    /// that holds the sessions). Where neither session nor Game choose, the first one.
     #[arg(
         long,
         env = "DILLINGER_RUNTIMES",
@@ -107,12 +108,31 @@ pub struct Flags {
     )]
     pub port_range: String,
 
-    /// Address of this host on which game ports are published; 0.0.0.0 for all.
+    /// How the ports of a Pod reach players where its Game does not say: HostPort (ports of its node, out of the port
+    /// range), NodePort or LoadBalancer (a Service for each session), or None (at the Pod's own address).
+    #[arg(
+        long,
+        env = "DILLINGER_POD_EXPOSURE",
+        default_value = "HostPort",
+        value_name = "HostPort|NodePort|LoadBalancer|None"
+    )]
+    pub pod_exposure: String,
+
+    /// Ports that Services of sessions may get, first-last: the cluster's --service-node-port-range, or a part of it.
+    #[arg(
+        long,
+        env = "DILLINGER_NODE_PORT_RANGE",
+        default_value = "30000-32767",
+        value_name = "FIRST-LAST"
+    )]
+    pub node_port_range: String,
+
+    /// Address of this host on which a Docker Engine's game ports are published; 0.0.0.0 for all.
     #[arg(long, env = "DILLINGER_BIND_ADDRESS", default_value = "127.0.0.1")]
     pub bind_address: IpAddr,
 
-    /// Host name or address that players are told (status.address). Default: the bind address; with
-    /// 0.0.0.0 or [::] as the bind address it must be set.
+    /// Host name or address that players are told (status.address) of games on a Docker Engine. Default: the bind
+    /// address; with 0.0.0.0 or [::] as the bind address it must be set. A Pod has the address of its node.
     #[arg(long, env = "DILLINGER_ADVERTISE_ADDRESS", value_name = "HOST")]
     pub advertise_address: Option<String>,
 
@@ -193,6 +213,8 @@ pub struct Config {
     pub runtimes: Vec<RuntimeKind>,
     pub controller_name: String,
     pub port_range: RangeInclusive<u16>,
+    pub pod_exposure: Exposure,
+    pub node_port_range: RangeInclusive<u16>,
     pub bind_address: IpAddr,
     pub advertise_address: String,
     pub admin_address: SocketAddr,
@@ -218,12 +240,14 @@ pub struct Config {
 /// Why the flags make no configuration. Each names the flag, the value and what would do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("--runtimes: \"{0}\" is not a runtime of this version; it knows: Docker")]
+    #[error("--runtimes: \"{0}\" is not a runtime of this version; it knows: Docker, Pod")]
     UnknownRuntime(String),
     #[error("--runtimes: name at least one runtime")]
     NoRuntime,
-    #[error("--port-range: \"{0}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
-    PortRange(String),
+    #[error("{flag}: \"{text}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
+    PortRange { flag: &'static str, text: String },
+    #[error("--pod-exposure: \"{0}\" is not HostPort, NodePort, LoadBalancer or None")]
+    PodExposure(String),
     #[error(
         "--advertise-address: set it, since --bind-address {0} is no address that players can reach"
     )]
@@ -256,6 +280,8 @@ impl Flags {
             runtimes,
             controller_name,
             port_range,
+            pod_exposure,
+            node_port_range,
             bind_address,
             advertise_address,
             admin_address,
@@ -281,7 +307,9 @@ impl Flags {
         Ok(Config {
             runtimes: parse_runtimes(&runtimes)?,
             controller_name,
-            port_range: parse_range(&port_range)?,
+            port_range: parse_range("--port-range", &port_range)?,
+            pod_exposure: parse_exposure(&pod_exposure)?,
+            node_port_range: parse_range("--node-port-range", &node_port_range)?,
             bind_address,
             advertise_address: advertised(advertise_address, bind_address)?,
             admin_address,
@@ -325,6 +353,8 @@ fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
     for word in words.iter().map(|word| word.trim()) {
         let kind = if word.eq_ignore_ascii_case("docker") {
             RuntimeKind::Docker
+        } else if word.eq_ignore_ascii_case("pod") {
+            RuntimeKind::Pod
         } else {
             return Err(ConfigError::UnknownRuntime(word.to_owned()));
         };
@@ -338,8 +368,18 @@ fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
     Ok(kinds)
 }
 
-fn parse_range(text: &str) -> Result<RangeInclusive<u16>, ConfigError> {
-    let refuse = || ConfigError::PortRange(text.to_owned());
+fn parse_exposure(word: &str) -> Result<Exposure, ConfigError> {
+    Exposure::ALL
+        .into_iter()
+        .find(|exposure| word.eq_ignore_ascii_case(exposure.as_str()))
+        .ok_or_else(|| ConfigError::PodExposure(word.to_owned()))
+}
+
+fn parse_range(flag: &'static str, text: &str) -> Result<RangeInclusive<u16>, ConfigError> {
+    let refuse = || ConfigError::PortRange {
+        flag,
+        text: text.to_owned(),
+    };
     let (first, last) = text.split_once('-').ok_or_else(refuse)?;
     let first: u16 = first.trim().parse().map_err(|_| refuse())?;
     let last: u16 = last.trim().parse().map_err(|_| refuse())?;

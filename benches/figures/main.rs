@@ -155,6 +155,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             for disagreement in found.against.iter().chain(&found.apart) {
                 println!("{disagreement}");
             }
+            if !found.moved.is_empty() {
+                println!(
+                    "the machine itself moved between the two ({}): {} times without a ratio are not judged",
+                    found.moved.join(", "),
+                    found.unjudged
+                );
+            }
             println!(
                 "{} of {} measured figures lie apart, {} by chance at most; {} reasons against: they {}",
                 found.apart.len(),

@@ -102,6 +102,7 @@ impl Memory {
             known.failed = None;
             known.tried = None;
             known.memo.trouble = None;
+            known.memo.quota = None;
         }
     }
 

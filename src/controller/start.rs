@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::config::simulation::Simulation;
 use crate::runtime::Runtime;
 use crate::runtime::docker::{DockerConfig, DockerRuntime};
+use crate::runtime::pod::{PodConfig, PodRuntime};
 #[cfg(feature = "simulate")]
 use crate::runtime::simulated::{SimulatedConfig, SimulatedRuntime};
 use crate::session::observation::Owner;
@@ -71,10 +72,22 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             controller: config.controller_name.clone(),
         };
         let clock = Clock::system();
+        let around = Around {
+            client: &client,
+            ages: &ages,
+            owner: &owner,
+            clock: &clock,
+        };
+        let mut runtimes = Vec::new();
+        for kind in &config.runtimes {
+            runtimes.push((*kind, runtime(*kind, &config, &around)?));
+        }
+        let mut runtimes = runtimes.into_iter();
+        let (kind, runtime) = runtimes.next().context("no runtime is to be served")?;
         let setup = Setup {
             client,
-            runtime: runtime(&config, &owner, &clock)?,
-            kind: RuntimeKind::Docker,
+            runtime,
+            kind,
             owner,
             provision_deadline: config.provision_deadline,
             namespaces: config.watch_namespaces,
@@ -88,7 +101,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             ages,
             stops,
         };
-        let parts = setup.parts();
+        let parts = setup.parts_beside(runtimes.next());
         let _ = ctx.set(parts.ctx.clone());
         parts.run(stop).await?;
     }
@@ -98,13 +111,45 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     Ok(())
 }
 
-/// Where containers run: Docker, or what stands in for it.
-fn runtime(config: &Config, owner: &Owner, clock: &Clock) -> anyhow::Result<Arc<dyn Runtime>> {
+/// What every runtime is made with.
+struct Around<'a> {
+    client: &'a kube::Client,
+    ages: &'a WatchAges,
+    owner: &'a Owner,
+    clock: &'a Clock,
+}
+
+/// Where containers run, or what stands in for it.
+fn runtime(
+    kind: RuntimeKind,
+    config: &Config,
+    around: &Around<'_>,
+) -> anyhow::Result<Arc<dyn Runtime>> {
+    let Around {
+        client,
+        ages,
+        owner,
+        clock,
+    } = *around;
     #[cfg(feature = "simulate")]
     if let Some(simulation) = &config.simulation {
         return simulated(config, simulation, owner, clock);
     }
-    Ok(DockerRuntime::new(docker(config, owner, clock)))
+    Ok(match kind {
+        RuntimeKind::Docker => DockerRuntime::new(docker(config, owner, clock)),
+        RuntimeKind::Pod => {
+            let ages = ages.clone();
+            PodRuntime::new(PodConfig {
+                client: client.clone(),
+                owner: owner.clone(),
+                namespaces: config.watch_namespaces.clone(),
+                port_range: config.port_range.clone(),
+                node_port_range: config.node_port_range.clone(),
+                exposure: config.pod_exposure,
+                age: Arc::new(move |kind, namespace| ages.age(kind, namespace)),
+            })
+        }
+    })
 }
 
 #[cfg(feature = "simulate")]

@@ -3,7 +3,12 @@
 //! `look` and the other looks never fail: doubt is a value. `act` does one write and never waits for a
 //! game. Hints say "look again" and may be lost, doubled or late.
 
+mod asking;
 pub mod docker;
+mod hints;
+mod log_text;
+mod net;
+pub mod pod;
 #[cfg(feature = "simulate")]
 pub mod simulated;
 
@@ -12,7 +17,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::session::contract::{PortTerms, Terms};
+use crate::session::contract::{Contract, PortTerms, Terms};
 use crate::session::facts::{Engine, EngineId};
 use crate::session::observation::{Image, StorageSeen};
 use crate::session::plan::Effect;
@@ -64,6 +69,9 @@ pub enum EffectError {
     /// The runtime refused the content of a create (400, 422), in its words.
     #[error("the runtime refused it: {0}")]
     Refused(String),
+    /// A create that does not fit the quota of the namespace: it may fit later.
+    #[error("it does not fit the quota: {0}")]
+    Quota(String),
     /// No answer in time, or none at all: it may have happened.
     #[error("no answer from the runtime: {0}")]
     NoAnswer(String),
@@ -80,6 +88,7 @@ impl EffectError {
     pub fn label(&self) -> &'static str {
         match self {
             EffectError::Refused(_) => "refused",
+            EffectError::Quota(_) => "quota",
             EffectError::NoAnswer(_) => "no_answer",
             EffectError::Failed(_) => "failed",
             EffectError::OtherEngine { .. } => "other_engine",
@@ -117,6 +126,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Host ports for a container of this session: its own earlier choice if free, else the next.
     fn choose_ports(&self, key: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort>;
+
+    /// As [`Runtime::choose_ports`], for all that the contract says of how players reach the game.
+    fn choose_for(&self, key: &SessionKey, contract: &Contract) -> Result<ChosenPorts, NoPort> {
+        self.choose_ports(key, &contract.terms.ports)
+    }
 
     /// These host ports of the session clashed: do not choose them for 5 minutes.
     fn shun_ports(&self, key: &SessionKey, ports: &[u16]);

@@ -1,6 +1,6 @@
 //! What differs from run to run by more than noise.
 
-use crate::figure::{Figure, Unit};
+use crate::figure::{Figure, Ratios, Unit};
 use crate::report::agreement;
 use crate::report::agreement::{Disagreement, by_chance};
 use crate::report::compare::{Verdict, compare};
@@ -180,4 +180,41 @@ fn of_many_figures_some_lie_apart_by_chance_and_more_than_that_do_not_agree() {
     assert_eq!(by_chance(0), 0);
     assert!(agreement(&figures(0), &figures(13)).holds());
     assert!(!agreement(&figures(0), &figures(14)).holds());
+}
+
+/// A load at so many times the pace: what the driver alone took, a figure with a ratio over it, and one without.
+fn at_pace(pace: f64, ratio: f64, size: f64) -> Vec<Figure> {
+    let figure = |id: &str, unit, value: f64| {
+        let mut figure = Figure::new(id, id, unit);
+        figure.runs = vec![value; 3];
+        figure
+    };
+    let floor = figure("ready.paced_12.floor", Unit::Milliseconds, 20.0 * pace);
+    let mut own = figure(P50, Unit::Milliseconds, 22.0 * pace);
+    own.ratios = Some(Ratios {
+        over: "the driver alone".to_owned(),
+        runs: vec![ratio; 3],
+    });
+    let plain = figure("cpu.paced_12.controller", Unit::Milliseconds, 2.0 * pace);
+    let rss = figure("rss.2000.live", Unit::Mebibytes, size);
+    vec![floor, own, plain, rss]
+}
+
+#[test]
+fn a_machine_that_moved_under_both_is_no_disagreement_of_ours() {
+    let first = results(at_pace(1.0, 1.1, 23.0));
+    let found = agreement(&first, &results(at_pace(1.6, 1.1, 23.0)));
+    assert!(found.holds() && found.apart.is_empty(), "{found:?}");
+    assert_eq!(found.moved, ["ready.paced_12.floor"]);
+    assert_eq!((found.compared, found.unjudged), (2, 2));
+    // What does not hang on its pace is judged as ever.
+    for second in [at_pace(1.6, 1.4, 23.0), at_pace(1.6, 1.1, 30.0)] {
+        let found = agreement(&first, &results(second));
+        assert_eq!(found.apart.len(), 1, "{found:?}");
+    }
+    // The same pace: a plain time is judged.
+    let mut second = at_pace(1.0, 1.1, 23.0);
+    second[2].runs = vec![3.0; 3];
+    let found = agreement(&first, &results(second));
+    assert_eq!((found.apart.len(), found.moved.len()), (1, 0));
 }

@@ -75,7 +75,7 @@ impl Walk {
         let counts = |what: &What| match what {
             What::Stored { key, .. } => key.resource == SESSIONS,
             What::Container { .. } | What::Volume { .. } => true,
-            What::Note(_) => false,
+            What::Engine(_) | What::Died(_) | What::Note(_) => false,
         };
         entries.iter().filter(|entry| counts(&entry.what)).count()
     }

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock::SimClock;
-use crate::history::{History, Life, What};
+use crate::history::{History, Life, Told, What};
 use crate::process::Process;
 use crate::striking::Striking;
 
@@ -311,6 +311,12 @@ impl Engine {
             state,
         };
         self.history.add(self.clock.elapsed(), who, what);
+    }
+
+    /// For whoever judges.
+    fn could_tell(&self, who: &str, told: Told) {
+        self.history
+            .add(self.clock.elapsed(), who, What::Engine(told));
     }
 
     fn tell(&self, id: &str, c: &Kept, does: Does) {

@@ -3,6 +3,7 @@
 //! The checker reads this and nothing else. Never blocks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -42,8 +43,25 @@ pub enum What {
         uid: String,
         exists: bool,
     },
-    /// Something the world did: a crash, an outage, a game's own end.
+    /// What of the engine shows on no container.
+    Engine(Told),
+    /// The controller of this name is dead, and all that it remembered is lost.
+    Died(String),
+    /// Something the world did: an outage, a game's own end.
     Note(String),
+}
+
+/// What an engine could tell, beside what its containers show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A pull began that takes so long.
+    Pull { image: String, takes: Duration },
+    /// This container was not started, since something else has this port.
+    PortTaken { id: String, port: u16 },
+    /// It is away, hangs, or is another engine from now on.
+    Away,
+    /// It answers again.
+    Back,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +108,8 @@ impl Entry {
                 )
             }
             What::Volume { name, exists, .. } => format!("volume {name} exists: {exists}"),
+            What::Engine(told) => format!("engine: {told:?}"),
+            What::Died(name) => format!("{name} died"),
             What::Note(text) => text.clone(),
         };
         format!("{at:9.3} {} {what}", self.who)

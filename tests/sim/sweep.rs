@@ -1,6 +1,6 @@
 //! The whole of it: every scenario under every schedule, and a table of what came of it.
 //!
-//! `SIM_SCENARIO` and `SIM_KIND` choose by a part of a name; `SIM_FULL=1` plays all, and nowhere every so many-th;
+//! `SIM_SCENARIO` and `SIM_KIND` choose by a name or a part of some; `SIM_FULL=1` plays all, and nowhere every so many-th;
 //! `SIM_SHARE=N` plays every N-th of what is left. What `open.txt` names is played and counted apart: nobody has said yet
 //! whether the controller, the simulation or the judgement is wrong there.
 
@@ -100,8 +100,13 @@ fn timed(plan: &Plan<'_>) -> (Duration, Played) {
 
 fn chosen_kinds() -> Vec<Kind> {
     let only = std::env::var("SIM_KIND").unwrap_or_default();
-    let all = Kind::ALL.into_iter();
-    all.filter(|kind| kind.name().contains(&only)).collect()
+    let mut all = Kind::ALL.to_vec();
+    if all.iter().any(|kind| kind.name() == only) {
+        all.retain(|kind| kind.name() == only);
+    }
+    all.retain(|kind| kind.name().contains(&only));
+    assert!(!all.is_empty(), "no kind of schedules is called {only}");
+    all
 }
 
 fn plans<'a>(

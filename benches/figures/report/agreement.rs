@@ -2,13 +2,14 @@
 //!
 //! One figure of thirty lies apart by chance alone (the rule of the comparison argues it), so that of two hundred some
 //! always do. Two results agree if no more do than chance explains in ninety-nine of a hundred pairs of benches. What is
-//! counted exactly, what was measured in one alone, and what was not taken of the same thing, is no chance.
+//! counted exactly, what was measured in one alone, and what was not taken of the same thing, is no chance. Where the
+//! machine itself moved between the two, times are compared by their ratios to what it did for others in the same run.
 
 use std::fmt;
 
 use crate::figure::Figure;
 
-use super::compare::{Verdict, verdict};
+use super::compare::{Machines, Verdict, verdict};
 use super::{Results, words};
 
 /// One reason why they do not.
@@ -36,6 +37,10 @@ pub struct Agreement {
     pub apart: Vec<Disagreement>,
     /// Measured figures that both have and that chance may move.
     pub compared: u32,
+    /// Times that say nothing, since the machine moved or is another one.
+    pub unjudged: u32,
+    /// The references that say that it moved.
+    pub moved: Vec<String>,
 }
 
 impl Agreement {
@@ -65,18 +70,34 @@ pub fn by_chance(figures: u32) -> usize {
 
 /// Compares two results of one commit.
 pub fn agreement(first: &Results, second: &Results) -> Agreement {
+    let machines = Machines::of(first, second);
     let mut found = Agreement {
         against: taken(first, second),
+        moved: match &machines {
+            Machines::Moved(references) => references.clone(),
+            Machines::Same | Machines::Others => Vec::new(),
+        },
         ..Agreement::default()
     };
     for figure in measured(first) {
-        match second.figure(&figure.id).and_then(|other| other.spread()) {
-            None => found.against.push(missing(figure, false)),
-            Some(_) if figure.exact => found.against.extend(apart(figure, second)),
-            Some(_) => {
-                found.compared += 1;
-                found.apart.extend(apart(figure, second));
+        let Some(other) = second
+            .figure(&figure.id)
+            .filter(|other| other.spread().is_some())
+        else {
+            found.against.push(missing(figure, false));
+            continue;
+        };
+        match verdict(figure, other, &machines) {
+            Verdict::Better | Verdict::Worse if figure.exact => {
+                found.against.extend(apart(figure, other));
             }
+            Verdict::Noise if figure.exact => {}
+            Verdict::Better | Verdict::Worse => {
+                found.compared += 1;
+                found.apart.extend(apart(figure, other));
+            }
+            Verdict::Noise => found.compared += 1,
+            Verdict::Unjudged => found.unjudged += 1,
         }
     }
     for figure in measured(second) {
@@ -117,18 +138,14 @@ fn missing(figure: &Figure, in_first: bool) -> Disagreement {
     }
 }
 
-fn apart(figure: &Figure, second: &Results) -> Option<Disagreement> {
-    let other = second.figure(&figure.id)?;
+fn apart(figure: &Figure, other: &Figure) -> Option<Disagreement> {
     let (a, b) = (figure.spread()?, other.spread()?);
-    match verdict(figure, other, true) {
-        Verdict::Noise | Verdict::Unjudged => None,
-        Verdict::Better | Verdict::Worse => Some(Disagreement::Apart {
-            id: figure.id.clone(),
-            first: words::spread(a, figure.unit),
-            second: words::spread(b, other.unit),
-            change: words::change(a.median, b.median),
-        }),
-    }
+    Some(Disagreement::Apart {
+        id: figure.id.clone(),
+        first: words::spread(a, figure.unit),
+        second: words::spread(b, other.unit),
+        change: words::change(a.median, b.median),
+    })
 }
 
 impl fmt::Display for Disagreement {

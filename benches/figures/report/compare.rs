@@ -6,7 +6,9 @@
 //! - no difference up to the resolution of the measurement counts;
 //! - where both have a ratio over the same thing, the ratio must differ the same way too: otherwise what it was
 //!   compared with, in the same run, moved as well, and that is the machine;
-//! - on another machine the ratio alone decides, and a plain time or size is not judged.
+//! - on another machine the ratio alone decides, and a plain time or size is not judged;
+//! - nor is a plain time where the machine itself moved: where what the driver alone or the bare engine took differs by
+//!   this rule. A virtual machine's neighbours make it half as fast for an hour, and everything on it with it.
 //!
 //! Why both spreads together and not ranges that do not overlap: of two sets of three runs of the same thing, one pair
 //! in ten does not overlap by chance, and one in seven where the machine drifts; of this rule, one in thirty to seventy.
@@ -59,8 +61,42 @@ pub enum Verdict {
     Noise,
     Better,
     Worse,
-    /// Taken on another machine, and bound to it.
+    /// Taken on another machine, or on one that moved, and bound to it.
     Unjudged,
+}
+
+/// How the machines of two sets of runs stand to each other.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Machines {
+    Same,
+    /// The same hardware was faster or slower: these references say so.
+    Moved(Vec<String>),
+    Others,
+}
+
+impl Machines {
+    pub fn of(before: &Results, after: &Results) -> Machines {
+        if !before.machine.is_same_hardware(&after.machine) {
+            return Machines::Others;
+        }
+        let has_moved = |now: &&Figure| {
+            let old = before.figure(&now.id);
+            old.is_some_and(|old| way(&old.runs, &now.runs, now.resolution) != Ordering::Equal)
+        };
+        let references = after.figures.iter().filter(|now| is_reference(&now.id));
+        let moved = references.filter(has_moved);
+        let moved: Vec<String> = moved.map(|figure| figure.id.clone()).collect();
+        if moved.is_empty() {
+            Machines::Same
+        } else {
+            Machines::Moved(moved)
+        }
+    }
+}
+
+/// Whether none of our code is in it: what the driver alone, or the bare engine, took.
+fn is_reference(id: &str) -> bool {
+    id.split('.').any(|part| part == "floor" || part == "bare")
 }
 
 impl Comparison {
@@ -80,10 +116,10 @@ impl Comparison {
 
 /// The new results against those before.
 pub fn compare(before: &Results, after: &Results) -> Comparison {
-    let same_machine = before.machine.is_same_hardware(&after.machine);
+    let machines = Machines::of(before, after);
     let mut comparison = Comparison {
         before: format!("{}, {}", before.machine.product(), before.taken),
-        caveats: caveats(before, after),
+        caveats: caveats(before, after, &machines),
         changes: Vec::new(),
         added: Vec::new(),
         gone: Vec::new(),
@@ -94,7 +130,7 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
         if figure.kept() == Some(false) && old.and_then(Figure::kept) != Some(false) {
             comparison.newly_missed.push(figure.id.clone());
         }
-        match old.and_then(|old| change(old, figure, same_machine)) {
+        match old.and_then(|old| change(old, figure, &machines)) {
             Some(change) => comparison.changes.push(change),
             None if figure.runs.is_empty() => {}
             None => comparison.added.push(figure.id.clone()),
@@ -110,19 +146,19 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
 }
 
 /// None: one of them was never run.
-fn change(before: &Figure, after: &Figure, same_machine: bool) -> Option<Change> {
+fn change(before: &Figure, after: &Figure, machines: &Machines) -> Option<Change> {
     Some(Change {
         id: after.id.clone(),
         title: after.title.clone(),
         unit: after.unit,
         before: before.spread()?,
         after: after.spread()?,
-        verdict: verdict(before, after, same_machine),
+        verdict: verdict(before, after, machines),
     })
 }
 
 /// What the rule says of one figure, then and now.
-pub(super) fn verdict(before: &Figure, after: &Figure, same_machine: bool) -> Verdict {
+pub(super) fn verdict(before: &Figure, after: &Figure, machines: &Machines) -> Verdict {
     let judged = |way: Ordering| match (way, after.better) {
         (Ordering::Equal, Better::Lower | Better::Higher) => Verdict::Noise,
         (Ordering::Greater, Better::Lower) | (Ordering::Less, Better::Higher) => Verdict::Worse,
@@ -133,18 +169,17 @@ pub(super) fn verdict(before: &Figure, after: &Figure, same_machine: bool) -> Ve
     }
     let own = way(&before.runs, &after.runs, after.resolution);
     let ratio = ratio_way(before, after);
-    if same_machine {
-        return match ratio {
-            Some(ratio) if ratio != own => Verdict::Noise,
-            Some(_) | None => judged(own),
-        };
-    }
-    match (ratio, after.unit) {
-        (Some(ratio), _) => judged(ratio),
-        (None, Unit::Count) => judged(own),
-        (None, Unit::Milliseconds | Unit::Seconds | Unit::PerSecond | Unit::Mebibytes) => {
-            Verdict::Unjudged
-        }
+    match (machines, ratio, after.unit) {
+        (Machines::Same, Some(ratio), _) if ratio != own => Verdict::Noise,
+        (Machines::Same, _, _) => judged(own),
+        (Machines::Moved(_) | Machines::Others, Some(ratio), _) => judged(ratio),
+        (Machines::Moved(_) | Machines::Others, None, Unit::Count)
+        | (Machines::Moved(_), None, Unit::Mebibytes) => judged(own),
+        (
+            Machines::Moved(_) | Machines::Others,
+            None,
+            Unit::Milliseconds | Unit::Seconds | Unit::PerSecond | Unit::Mebibytes,
+        ) => Verdict::Unjudged,
     }
 }
 
@@ -188,15 +223,21 @@ fn ratio_way(before: &Figure, after: &Figure) -> Option<Ordering> {
     (old.over == new.over).then(|| way(&old.runs, &new.runs, 0.0))
 }
 
-fn caveats(before: &Results, after: &Results) -> Vec<String> {
+fn caveats(before: &Results, after: &Results, machines: &Machines) -> Vec<String> {
     let size = |quick: bool| if quick { "quick" } else { "full" };
     let mut caveats = Machine::differences(&before.machine, &after.machine);
     if before.quick != after.quick {
         let (old, new) = (size(before.quick), size(after.quick));
         caveats.push(format!("size of the load: {old} → {new}"));
     }
-    if !before.machine.is_same_hardware(&after.machine) {
-        caveats.push("another machine: times and sizes without a ratio are not judged".to_owned());
+    match machines {
+        Machines::Same => {}
+        Machines::Moved(references) => caveats.push(format!(
+            "the machine itself moved ({}): times without a ratio are not judged",
+            references.join(", ")
+        )),
+        Machines::Others => caveats
+            .push("another machine: times and sizes without a ratio are not judged".to_owned()),
     }
     caveats
 }

@@ -80,7 +80,9 @@ pub fn moved(results: &Results, comparison: &Comparison) -> String {
     text.push_str(&format!("  {still} of {} figures", results.figures.len()));
     text.push_str(" did not move beyond what the spreads explain\n");
     if unjudged > 0 {
-        text.push_str(&format!("  {unjudged} are not judged: another machine\n"));
+        text.push_str(&format!(
+            "  {unjudged} are not judged: another machine, or one that moved\n"
+        ));
     }
     text
 }

@@ -44,7 +44,7 @@ pub(in crate::session) fn phase(reason: Reason) -> Phase {
 pub(super) fn by_itself(case: &Case<'_>, c: &Container, exit: &Exit) -> Plan {
     let cause = cause(case, c, exit);
     match exit.end() {
-        End::Interrupted if !too_often(case, exit) => interrupted(case, cause, Some(exit)),
+        End::Interrupted if !too_often(case, c, exit) => interrupted(case, cause, ran(c, exit)),
         End::Clean if was_ready(case, c, exit) => completed(case, cause),
         End::Interrupted | End::Clean | End::Failed => failed(case, cause),
     }
@@ -53,7 +53,7 @@ pub(super) fn by_itself(case: &Case<'_>, c: &Container, exit: &Exit) -> Plan {
 /// E3, E4 of a container whose start failed.
 pub(super) fn never_started(case: &Case<'_>, made: &Made) -> Option<Plan> {
     match made {
-        Made::Fresh | Made::PortClash(..) => None,
+        Made::Fresh | Made::PortClash(..) | Made::Awaited(..) => None,
         Made::Failed(words) => {
             let message = format!("the container could not be started: {words}");
             Some(failed(
@@ -78,7 +78,7 @@ pub(super) fn lost(case: &Case<'_>) -> Option<Plan> {
 /// How this exit goes on record, whoever wished what.
 pub(super) fn cause(case: &Case<'_>, c: &Container, exit: &Exit) -> Cause {
     let (word, message) = match exit.end() {
-        End::Interrupted if too_often(case, exit) => (
+        End::Interrupted if too_often(case, c, exit) => (
             Reason::Error,
             format!(
                 "the game was interrupted from outside {INTERRUPTIONS_THAT_FAIL} times in a row ({}): \
@@ -128,13 +128,15 @@ fn was_ready(case: &Case<'_>, c: &Container, exit: &Exit) -> bool {
 }
 
 /// The row of interruptions with this one in it.
-fn interruptions(case: &Case<'_>, exit: Option<&Exit>) -> i32 {
-    let end = exit.and_then(|e| e.finished).unwrap_or(case.now());
-    let steady = case
+fn interruptions(case: &Case<'_>, ran: Option<SignedDuration>) -> i32 {
+    let ready_for = case
         .o
         .facts
         .ready_time()
-        .is_some_and(|ready| end.duration_since(ready) >= STEADY);
+        .map(|t| case.now().duration_since(t));
+    // Each span by one clock, ours or the engine's: the two may be an hour apart. Ours counts on while nobody looks, the
+    // engine's begins before Ready.
+    let steady = ready_for.is_some_and(|ours| ran.unwrap_or(ours).min(ours) >= STEADY);
     if steady {
         1
     } else {
@@ -142,8 +144,14 @@ fn interruptions(case: &Case<'_>, exit: Option<&Exit>) -> i32 {
     }
 }
 
-fn too_often(case: &Case<'_>, exit: &Exit) -> bool {
-    interruptions(case, Some(exit)) >= INTERRUPTIONS_THAT_FAIL
+/// How long this run lasted by the engine's clock; None where it does not say, or was set back meanwhile.
+fn ran(c: &Container, exit: &Exit) -> Option<SignedDuration> {
+    let ran = exit.finished?.duration_since(c.started?);
+    (!ran.is_negative()).then_some(ran)
+}
+
+fn too_often(case: &Case<'_>, c: &Container, exit: &Exit) -> bool {
+    interruptions(case, ran(c, exit)) >= INTERRUPTIONS_THAT_FAIL
 }
 
 fn lost_with_engine(case: &Case<'_>) -> Cause {
@@ -170,12 +178,12 @@ fn without_exit(case: &Case<'_>, reason: Reason, message: String) -> Cause {
 }
 
 /// E1
-fn interrupted(case: &Case<'_>, cause: Cause, exit: Option<&Exit>) -> Plan {
+fn interrupted(case: &Case<'_>, cause: Cause, ran: Option<SignedDuration>) -> Plan {
     let Some(engine) = case.engine_of_now() else {
         return Plan::wait(Row::E1, Report::Unchanged, case.in_seconds(1));
     };
     let facts = Facts {
-        interruptions: interruptions(case, exit),
+        interruptions: interruptions(case, ran),
         engine: Some(engine),
         ..next_attempt(case, cause.exit)
     };

@@ -18,6 +18,7 @@ const TIME_TO_ASK: SignedDuration = SignedDuration::from_secs(15);
 pub(super) enum Held {
     /// Nothing: it is.
     No,
+    /// Nobody can ask it.
     Paused,
     /// It answered that it is not.
     NotReady,
@@ -63,8 +64,8 @@ fn active_deadline(case: &Case<'_>, c: &Container) -> Option<Plan> {
 /// S4
 fn start_deadline(case: &Case<'_>, c: &Container, held: Held) -> Option<Plan> {
     let counts = match held {
-        Held::No | Held::NotAsked => false,
-        Held::Paused | Held::NotReady => true,
+        Held::No | Held::Paused | Held::NotAsked => false,
+        Held::NotReady => true,
         Held::CannotTell => case.now() >= after(case.o.limits.process_started, TIME_TO_ASK),
     };
     let due = counts && case.o.facts.ready_time().is_none() && case.is_due(case.start_deadline(c));

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{Condition, ConditionStatus};
+use crate::api::{Condition, ConditionStatus, RuntimeKind};
 use crate::session::contract::Contract;
 use crate::session::facts::Facts;
 use crate::session::observation::{Image, Observation};
 use crate::session::plan::{Phase, Says, finish_phase, headline};
 use crate::session::reason::Reason;
+use crate::session::seen::{Made, Seen};
 
 /// One condition before it is compared with what stands.
 struct Said {
@@ -107,21 +108,37 @@ fn image_ready(o: &Observation, says: &Says) -> Said {
         return said(ConditionStatus::False, says.ready, headline(&says.message));
     }
     let present = said(ConditionStatus::True, Reason::ImagePresent, "");
-    if o.seen.container().is_some() {
-        return present;
+    match &o.seen {
+        // The kubelet pulls, and does not say yet.
+        Seen::Created(_, Made::Awaited(..)) => return standing_image(o),
+        seen if seen.container().is_some() => return present,
+        Seen::Unknown(_)
+        | Seen::Foreign(_)
+        | Seen::Absent
+        | Seen::Created(..)
+        | Seen::Running(..)
+        | Seen::Paused(_)
+        | Seen::Going
+        | Seen::Exited(..) => {}
     }
     match &o.image {
+        // Which node it will be, and what that one has, nobody knows yet.
+        Image::Present if o.facts.runtime == Some(RuntimeKind::Pod) => standing_image(o),
         Image::Present => present,
         Image::Failed { message, .. } => {
             said(ConditionStatus::False, Reason::ImagePullFailed, message)
         }
         Image::Pulling(_) => said(ConditionStatus::False, Reason::PullingImage, ""),
-        Image::Unchecked | Image::Missing => o
-            .status
-            .condition("ImageReady")
-            .and_then(|c| Some(said(c.status, c.reason.parse().ok()?, &c.message)))
-            .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, "")),
+        Image::Unchecked | Image::Missing => standing_image(o),
     }
+}
+
+/// What was said of the image before.
+fn standing_image(o: &Observation) -> Said {
+    o.status
+        .condition("ImageReady")
+        .and_then(|c| Some(said(c.status, c.reason.parse().ok()?, &c.message)))
+        .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, ""))
 }
 
 fn started(o: &Observation, facts: &Facts, says: &Says) -> Said {

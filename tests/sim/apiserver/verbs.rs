@@ -22,6 +22,8 @@ pub struct Memory {
     pub(super) clock: SimClock,
     pub(super) history: History,
     uids: u64,
+    /// Of Leases and Events: how many of them are written tells nobody's uid.
+    records: u64,
     /// What each manager applied last, by uid, manager and endpoint: a change of it alone is a change of the object.
     applied: BTreeMap<(String, String, bool), Value>,
 }
@@ -44,6 +46,7 @@ impl Memory {
             clock,
             history,
             uids,
+            records: 0,
             applied: BTreeMap::new(),
         }
     }
@@ -61,6 +64,7 @@ impl Memory {
             clock: SimClock::new(),
             history: History::default(),
             uids: 0,
+            records: 0,
             applied: BTreeMap::new(),
         };
         for name in ["default", "kube-system"] {
@@ -159,13 +163,20 @@ impl Memory {
                 return Err(Refused::not_found("", "namespaces", namespace));
             }
         }
-        self.uids += 1;
+        let is_record = matches!(kind.plural.as_str(), "leases" | "events");
+        let (group, count) = if is_record {
+            (0x9000, &mut self.records)
+        } else {
+            (0x8000, &mut self.uids)
+        };
+        *count += 1;
+        let count = *count;
         if meta::text(&object, "name").is_empty() && !meta::text(&object, "generateName").is_empty()
         {
-            let name = format!("{}{:05x}", meta::text(&object, "generateName"), self.uids);
+            let name = format!("{}{:05x}", meta::text(&object, "generateName"), count);
             meta::set(&mut object, "name", json!(name));
         }
-        let uid = format!("00000000-0000-4000-8000-{:012x}", self.uids);
+        let uid = format!("00000000-0000-4000-{group:04x}-{count:012x}");
         let now = self.now();
         meta::begin(&mut object, uid, now, kind.generation);
         if kind.status && kind.schema.is_some() {

@@ -11,6 +11,7 @@ use dillinger_runner::session::facts::EngineId;
 use dillinger_runner::session::plan::Effect;
 
 use crate::faults::{Failure, Position};
+use crate::history::Told;
 use crate::striking::Verdict;
 
 use super::door::{Door, locked};
@@ -256,13 +257,19 @@ impl Door {
             return;
         }
         let takes = self.engine.lock().pull_takes;
+        let told = Told::Pull {
+            image: image.to_owned(),
+            takes,
+        };
+        self.engine.could_tell(self.process.name(), told);
         let (engine, process) = (self.engine.clone(), self.process.clone());
+        let clock = self.clock.clone();
         let (memory, own, image) = (self.memory.clone(), self.own.clone(), image.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(takes).await;
             process.alive().await;
             let came = *engine.power.borrow() == Power::Up && engine.pulled(&image);
-            let at = engine.clock.now();
+            let at = clock.now();
             let mut memory = locked(&memory);
             memory.end_pull(&image, came, at, policy);
             for uid in &memory.waiting {

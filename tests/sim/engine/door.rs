@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dillinger_runner::clock::Clock;
 use dillinger_runner::runtime::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
 use dillinger_runner::session::contract::PortTerms;
 use dillinger_runner::session::facts::{self, EngineId};
@@ -33,6 +34,8 @@ pub struct Door {
     own_end: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
     /// Whose things a list shows; None: everybody's.
     pub(super) owner: Option<Owner>,
+    /// The process's own: it follows the host's slowly.
+    pub(super) clock: Clock,
 }
 
 pub(super) fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
@@ -61,7 +64,9 @@ impl Door {
         owner: Option<Owner>,
     ) -> Arc<Door> {
         let (own, own_end) = mpsc::unbounded_channel();
+        let wall = engine.clock.clone();
         Arc::new(Door {
+            clock: Clock::new(move || wall.now()),
             engine,
             process,
             striking,
@@ -82,6 +87,7 @@ impl Door {
             own: self.own.clone(),
             own_end: Mutex::default(),
             owner: self.owner.clone(),
+            clock: self.clock.clone(),
         }
     }
 
@@ -206,6 +212,19 @@ impl Door {
     }
 }
 
+/// Who comes to a daemon that hangs has his list once it goes on, called away or not.
+async fn connects_late(door: Door) {
+    let mut power = door.engine.power.subscribe();
+    if power.wait_for(|power| *power == Power::Up).await.is_err() {
+        return;
+    }
+    door.process.alive().await;
+    if door.memory().away {
+        door.memory().connected(door.engine.running());
+        let _ = door.own.send(Hint::All);
+    }
+}
+
 impl Runtime for Door {
     fn engine(&self) -> BoxFuture<'_, Option<facts::Engine>> {
         Box::pin(self.ask("engine", || self.engine.host()))
@@ -297,6 +316,9 @@ impl Runtime for Door {
             self.memory().connected(self.engine.running());
         } else {
             self.memory().broken();
+        }
+        if *self.engine.power.borrow() == Power::Frozen {
+            tokio::spawn(connects_late(self.again()));
         }
         let _ = self.own.send(Hint::All);
         futures::stream::unfold(

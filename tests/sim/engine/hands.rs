@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dillinger_runner::api::keys;
-use dillinger_runner::session::container::{ContainerSpec, Published, Transport};
+use dillinger_runner::session::container::{ContainerSpec, OnCluster, Published, Transport};
 
 use super::life::no_such;
 use super::{CALLED_AWAY, Does, Engine, Event, Inside, Kept, Power, Refusal};
-use crate::history::Life;
+use crate::history::{Life, Told};
 
 /// Whoever is no controller.
 const WORLD: &str = "world";
@@ -167,6 +167,7 @@ impl Engine {
             volumes: Vec::new(),
             ports: ports.collect(),
             grace_seconds: 10,
+            on_cluster: OnCluster::default(),
         };
         self.create(&spec, WORLD)
     }
@@ -270,6 +271,7 @@ impl Engine {
             state.images = images.iter().map(|image| (*image).to_owned()).collect();
         }
         self.start_up(false);
+        self.could_tell(WORLD, Told::Away);
     }
 
     /// The signal, the grace, the kill, in no time: nobody looks meanwhile.
@@ -308,5 +310,10 @@ impl Engine {
         if let Some(event) = told {
             let _ = self.events.send(event);
         }
+        let told = match power {
+            Power::Up => Told::Back,
+            Power::Down | Power::Frozen => Told::Away,
+        };
+        self.could_tell(WORLD, told);
     }
 }

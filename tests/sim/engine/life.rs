@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::odd::under_way;
 use super::{Does, Engine, Inside, Kept, Play, Plays, Power, Refusal, State};
-use crate::history::Life;
+use crate::history::{Life, Told};
 
 /// Less memory is refused.
 const LEAST_MEMORY: i64 = 6 << 20;
@@ -134,6 +134,10 @@ impl Engine {
             )),
             None => play.refused.map(str::to_owned),
         };
+        if let Some((port, _)) = clash {
+            let id = id.to_owned();
+            self.could_tell(who, Told::PortTaken { id, port });
+        }
         if let Some(words) = failed {
             fail(c, &words, clash.map(|(port, _)| port));
             if clash.is_none() {

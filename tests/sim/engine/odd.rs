@@ -7,7 +7,7 @@ use dillinger_runner::api::keys;
 
 use super::life::no_such;
 use super::{Does, Engine, Inside, Refusal};
-use crate::history::Life;
+use crate::history::{Life, What};
 
 /// A call that controllers make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +130,15 @@ impl Engine {
         let state = self.lock();
         let own = state.containers.values().find(|c| c.uid == uid)?;
         own.terms().map(|terms| terms.digest)
+    }
+
+    /// A signal to end has reached a container of this session, whoever sent it.
+    pub fn was_told(&self, uid: &str) -> bool {
+        let entries = self.history.entries();
+        entries.iter().any(|entry| match &entry.what {
+            What::Container { uid: of, state, .. } => of == uid && *state == Life::Signalled,
+            _ => false,
+        })
     }
 
     /// The words that `inspect` has for the containers of this session.

@@ -13,7 +13,11 @@ pub fn judge(story: &Story<'_>, wrong: &mut Vec<String>) {
         .iter()
         .filter_map(|entry| match &entry.what {
             What::Container { attempt, .. } => Some(i64::from(*attempt)),
-            What::Stored { .. } | What::Volume { .. } | What::Note(_) => None,
+            What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => None,
         })
         .collect();
     for entry in story.entries {

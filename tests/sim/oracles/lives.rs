@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::forgotten::ports_tried_again;
 use super::story::{Story, at, is_session, number, uid};
 use crate::apiserver::ChangeKind;
-use crate::history::{Life, What};
+use crate::history::{Entry, Life, What};
 
 /// What was ever known of one session.
 #[derive(Default)]
@@ -81,7 +82,11 @@ pub fn one_at_a_time(story: &Story<'_>, wrong: &mut Vec<String>) -> usize {
                     late.insert(id);
                 }
             }
-            What::Stored { .. } | What::Volume { .. } | What::Note(_) => {}
+            What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => {}
         }
     }
     for id in &late {
@@ -117,38 +122,75 @@ pub fn reasons(story: &Story<'_>, wrong: &mut Vec<String>) {
                     ));
                 }
             }
-            What::Stored { .. } | What::Container { .. } | What::Volume { .. } | What::Note(_) => {}
+            What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => {}
         }
     }
 }
 
-/// How the containers of each session lived: attempt and state, in order. A signal sent twice is one signal.
-fn lives<'a>(story: &Story<'a>) -> BTreeMap<&'a str, Vec<(i32, Life)>> {
-    let mut lives: BTreeMap<&str, Vec<(i32, Life)>> = BTreeMap::new();
+/// How one container lived: its attempt, and its states in order.
+type Lived = (i32, Vec<Life>);
+
+/// How each container of each session lived, in the order in which they were made, but for these. What two of them did
+/// at one time has no order that would count; that two never live together is I1. A signal sent twice is one signal.
+fn lives<'a>(story: &Story<'a>, but: &BTreeSet<&str>) -> BTreeMap<&'a str, Vec<Lived>> {
+    let mut lives: BTreeMap<&str, Vec<(&str, Lived)>> = BTreeMap::new();
     for entry in story.entries {
-        if let What::Container {
+        let What::Container {
+            id,
             uid,
             attempt,
             state,
-            ..
         } = &entry.what
-        {
-            let of = lives.entry(story.name(uid)).or_default();
-            let life = (*attempt, *state);
-            if *state != Life::Signalled || of.last() != Some(&life) {
-                of.push(life);
-            }
+        else {
+            continue;
+        };
+        if but.contains(id.as_str()) {
+            continue;
+        }
+        let of = lives.entry(story.name(uid)).or_default();
+        let at = of.iter().position(|(other, _)| other == id);
+        let at = at.unwrap_or_else(|| {
+            of.push((id.as_str(), (*attempt, Vec::new())));
+            of.len() - 1
+        });
+        let life = &mut of[at].1.1;
+        if *state != Life::Signalled || life.last() != Some(state) {
+            life.push(*state);
         }
     }
-    lives
+    let all = lives.into_iter();
+    all.map(|(name, of)| (name, of.into_iter().map(|(_, lived)| lived).collect()))
+        .collect()
 }
 
-/// I5
-pub fn as_undisturbed(story: &Story<'_>, undisturbed: &Story<'_>, wrong: &mut Vec<String>) {
-    let (ours, theirs) = (lives(story), lives(undisturbed));
+/// I5; these containers are one more each, and rightly.
+pub fn as_undisturbed(
+    story: &Story<'_>,
+    undisturbed: &Story<'_>,
+    more: &BTreeSet<&str>,
+    wrong: &mut Vec<String>,
+) {
+    let (ours, theirs) = (
+        lives(story, more),
+        lives(undisturbed, &ports_tried_again(undisturbed)),
+    );
     if ours != theirs {
         wrong.push(format!(
             "I5 containers lived {ours:?}, undisturbed {theirs:?}"
         ));
+    }
+    for id in more {
+        let lived = |entry: &Entry| match &entry.what {
+            What::Container { id: of, state, .. } => of == id && state.is_live(),
+            _ => false,
+        };
+        if story.entries.iter().any(lived) {
+            wrong.push(format!("I5 {id} was one too many, and started"));
+        }
     }
 }

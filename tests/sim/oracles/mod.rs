@@ -2,13 +2,15 @@
 //!
 //! I1 at most one live container a session, whatever its attempt; a late start of an attempt that is over is counted
 //! apart · I2 nothing without a live owner · I3 status equals the engine, and is not wrong for long · I4 every step
-//! came true in time · I5 containers lived as in the undisturbed run · I6 quiet after convergence · I7 a deleted
-//! session is gone · I8 no game ends by a controller without a reason on record · I9 facts are never lost or counted
-//! twice · I10 storage never goes before its session. The end is the undisturbed run's but for what a mask names.
+//! came true in time · I5 containers lived as in the undisturbed run, but for what a dead controller forgot · I6 quiet
+//! after convergence · I7 a deleted session is gone · I8 no game ends by a controller without a reason on record · I9
+//! facts are never lost or counted twice · I10 storage never goes before its session. The end is the undisturbed run's
+//! but for what a mask names.
 
 mod allows;
 mod ends;
 mod facts;
+mod forgotten;
 mod lives;
 mod owners;
 mod status;
@@ -16,6 +18,7 @@ mod storage;
 mod story;
 
 use allows::Allows;
+use forgotten::Forgotten;
 use story::Story;
 
 use crate::apiserver::RESTORE;
@@ -33,18 +36,20 @@ pub struct Judged {
 
 /// Everything that is wrong with a run, against the undisturbed run of the same scenario; None: this is it.
 pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option<&Run>) -> Judged {
-    let allows = Allows::of(script, clean);
+    let mut allows = Allows::of(script, clean);
     let story = Story::of(&run.history);
+    let undisturbed = clean.map(|clean| Story::of(&clean.history));
+    let forgotten = Forgotten::of(&story, undisturbed.as_ref());
+    allows.seconds += forgotten.seconds;
     let mut wrong = Vec::new();
-    let undisturbed = clean.map_or(scenario.within, |clean| clean.converged);
-    let forgotten = forgets_why(&story) || goes_otherwise(&story);
-    if !forgotten {
-        in_time(run, undisturbed + allows.seconds, &mut wrong);
+    let otherwise = forgets_why(&story) || goes_otherwise(&story);
+    if !otherwise {
+        let promised = clean.map_or(scenario.within, |clean| clean.converged);
+        in_time(run, promised + allows.seconds, &mut wrong);
     }
     let late_starts = lives::one_at_a_time(&story, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
-    let undisturbed = clean.map(|clean| Story::of(&clean.history));
     status::on_the_way(&story, undisturbed.as_ref(), &allows, &mut wrong);
     quiet(run, &mut wrong);
     lives::reasons(&story, &mut wrong);
@@ -53,10 +58,10 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
     if let Some(undisturbed) = &undisturbed {
         // Whoever was first decides what lived; a late start is another life.
         if !scenario.races && allows.lives && late_starts == 0 {
-            lives::as_undisturbed(&story, undisturbed, &mut wrong);
+            lives::as_undisturbed(&story, undisturbed, &forgotten.containers, &mut wrong);
         }
-        if !scenario.open && !forgotten {
-            let ids = allows.lives && late_starts == 0;
+        if !scenario.open && !otherwise {
+            let ids = allows.lives && late_starts == 0 && forgotten.containers.is_empty();
             ends::same(&story, undisturbed, &allows, ids, &mut wrong);
         }
     }
@@ -86,7 +91,11 @@ fn forgets_why(story: &Story<'_>) -> bool {
 fn goes_otherwise(story: &Story<'_>) -> bool {
     story.entries.iter().any(|entry| match &entry.what {
         What::Note(text) => text.starts_with(NOT_DONE),
-        What::Stored { .. } | What::Container { .. } | What::Volume { .. } => false,
+        What::Stored { .. }
+        | What::Container { .. }
+        | What::Volume { .. }
+        | What::Engine(_)
+        | What::Died(_) => false,
     })
 }
 
@@ -112,7 +121,7 @@ fn quiet(run: &Run, wrong: &mut Vec<String>) {
             }
             What::Container { id, state, .. } => format!("{state:?} {id}"),
             What::Volume { name, .. } => format!("volume {name}"),
-            What::Stored { .. } | What::Note(_) => continue,
+            What::Stored { .. } | What::Engine(_) | What::Died(_) | What::Note(_) => continue,
         };
         wrong.push(format!(
             "I6 {} still wrote at {:.3}: {what}",

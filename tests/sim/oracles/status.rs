@@ -85,7 +85,11 @@ fn longest_lie(story: &Story<'_>) -> f64 {
             What::Container { id, state, .. } => {
                 alive.insert(id, state.is_live());
             }
-            What::Stored { .. } | What::Volume { .. } | What::Note(_) => continue,
+            What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => continue,
         }
         let holds = |id: &str| alive.get(id).copied().unwrap_or(false);
         for name in story.names.values().copied() {

@@ -46,7 +46,11 @@ pub fn judge(story: &Story<'_>, wrong: &mut Vec<String>) {
                     ));
                 }
             }
-            What::Stored { .. } | What::Volume { .. } | What::Note(_) => {}
+            What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => {}
         }
     }
 }

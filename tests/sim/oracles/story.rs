@@ -69,7 +69,7 @@ impl<'a> Story<'a> {
                         story.volumes.remove(name.as_str());
                     }
                 }
-                What::Stored { .. } | What::Note(_) => {}
+                What::Stored { .. } | What::Engine(_) | What::Died(_) | What::Note(_) => {}
             }
         }
         story

@@ -61,6 +61,18 @@ pub fn all() -> Vec<Scenario> {
             .plays(&[Play::ready_after(20)])
             .says("Starting", "WaitingForReady")
             .world("somebody pauses it", pause)
+            .says("Running", "PausedOutside")
+            .wait(60)
+            .world("somebody unpauses it", unpause)
+            .says("Running", "Ready"),
+        scenario("paused by hand, and never ready")
+            .session(&json!({"startDeadlineSeconds": 30}))
+            .plays(&[Play::never_ready()])
+            .says("Starting", "WaitingForReady")
+            .world("somebody pauses it", pause)
+            .says("Running", "PausedOutside")
+            .wait(60)
+            .world("somebody unpauses it", unpause)
             .says("Failed", "StartDeadlineExceeded"),
         scenario("stopped by its user while paused by hand")
             .phase("Running")
@@ -93,6 +105,7 @@ pub fn all() -> Vec<Scenario> {
             .phase("Running")
             .stop()
             .phase("Stopping")
+            .told()
             .world("somebody removes it", removes_slowly)
             .phase("Stopped"),
         scenario("container renamed by hand")

@@ -17,6 +17,7 @@ pub fn all() -> Vec<Scenario> {
             .session(&json!({"startDeadlineSeconds": 30}))
             .plays(&[Play::never_ready().stubborn()])
             .phase("Stopping")
+            .told()
             .wait(2)
             .world("somebody removes it", remove_by_hand)
             .says("Failed", "StartDeadlineExceeded"),

@@ -37,8 +37,9 @@ use crate::world::{SESSIONS, World};
 pub use steps::{NOT_DONE, Scene, Step};
 pub use telling::{FRIDAY, scenario};
 
-/// What a fault may cost a step at most, on top of what the scenario takes undisturbed.
-const PATIENCE: Duration = Duration::from_secs(1800);
+/// What a fault may cost a step at most, on top of what the scenario takes undisturbed: a provision deadline of an hour
+/// that begins anew.
+const PATIENCE: Duration = Duration::from_secs(4000);
 
 /// One story; made by [`scenario`].
 #[derive(Clone, Debug)]

@@ -37,6 +37,8 @@ pub enum Step {
     Called(&'static str, u32),
     /// The session's containers are in these states, as `inspect` calls them.
     Containers(&'static [&'static str]),
+    /// The session's container was told to end, by whomever.
+    Told,
     Wait(Duration),
     /// The user makes the session, anew where it was there before.
     Create,
@@ -163,6 +165,10 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
             let holds = |w: &World| w.engine.states_of(&scene.uid()) == *states;
             glance(world, within, holds).await
         }
+        Step::Told => {
+            let holds = |w: &World| w.engine.was_told(&scene.uid());
+            glance(world, within, holds).await
+        }
         step => {
             act(scene, step, world, name).await;
             true
@@ -203,7 +209,8 @@ async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
         | Step::Shows(..)
         | Step::Gone
         | Step::Called(..)
-        | Step::Containers(_) => unreachable!("it is waited for"),
+        | Step::Containers(_)
+        | Step::Told => unreachable!("it is waited for"),
     }
 }
 

@@ -9,25 +9,26 @@ use crate::engine::Play;
 
 const WORLD: &str = "world";
 
-/// A create that was on its way for long arrives.
-fn made_late(scene: &Scene<'_>, attempt: i32) {
-    let engine = &scene.world.engine;
+/// A create that was on its way for long arrives. What it made: another one of the session may still be there.
+fn made_late(scene: &Scene<'_>, attempt: i32) -> Vec<String> {
+    let (engine, before) = (&scene.world.engine, scene.containers());
     scene.done(engine.create_late(&scene.uid(), attempt, "late"));
+    let mut made = scene.containers();
+    made.retain(|id| !before.contains(id));
+    made
 }
 
 /// And somebody starts what it made.
 fn started_late(scene: &Scene<'_>, attempt: i32) {
-    made_late(scene, attempt);
     let engine = &scene.world.engine;
-    for id in scene.containers() {
+    for id in made_late(scene, attempt) {
         scene.done(engine.start(&id, WORLD));
     }
 }
 
 /// And somebody removes it, which takes long.
 fn removed_late(scene: &Scene<'_>) {
-    made_late(scene, 0);
-    for id in scene.containers() {
+    for id in made_late(scene, 0) {
         scene.done(
             scene
                 .world
@@ -38,6 +39,10 @@ fn removed_late(scene: &Scene<'_>) {
 }
 
 pub fn all() -> Vec<Scenario> {
+    let stops_slowly = Play {
+        on_term: (Duration::from_secs(10), 0),
+        ..Play::well()
+    };
     vec![
         scenario("status lost while running")
             .phase("Running")
@@ -52,17 +57,28 @@ pub fn all() -> Vec<Scenario> {
             .overwrite(&json!(null))
             .edit(&json!({"backoffLimit": 5}))
             .attempt("Running", 2),
+        // Nobody looks before its end, unless another controller begins: that one records the stop anew, and the end is
+        // a stop then, where it is the game's own otherwise.
         scenario("status lost while stopping")
-            .plays(&[Play {
-                on_term: (Duration::from_secs(10), 0),
-                ..Play::well()
-            }])
+            .plays(&[stops_slowly])
             .phase("Running")
             .stop()
             .phase("Stopping")
             .wait(2)
             .overwrite(&json!(null))
-            .phase("Stopped"),
+            .phase("Stopped")
+            .open(),
+        scenario("status lost while stopping, and looked at")
+            .plays(&[stops_slowly])
+            .phase("Running")
+            .stop()
+            .phase("Stopping")
+            .told()
+            .wait(1)
+            .overwrite(&json!(null))
+            .edit(&json!({"ttlSecondsAfterFinished": 60}))
+            .phase("Stopped")
+            .shows("/status/lastExit/reason", &json!("Requested")),
         scenario("status lost, and then deleted")
             .phase("Running")
             .overwrite(&json!(null))
@@ -74,7 +90,7 @@ pub fn all() -> Vec<Scenario> {
             .plays(&[Play::ends(3, 1), Play::well()])
             .attempt("Running", 1)
             .world("the create of the first attempt arrives", |s| {
-                made_late(s, 0)
+                made_late(s, 0);
             })
             .edit(&json!({"ttlSecondsAfterFinished": 60}))
             .containers(&["running"]),
@@ -83,7 +99,9 @@ pub fn all() -> Vec<Scenario> {
             .stop()
             .phase("Stopped")
             .wait(1)
-            .world("a create arrives", |s| made_late(s, 0))
+            .world("a create arrives", |s| {
+                made_late(s, 0);
+            })
             .edit(&json!({"ttlSecondsAfterFinished": 60}))
             .containers(&[]),
         scenario("a stray started late after a stop")

@@ -180,6 +180,10 @@ impl Scenario {
         self.then(Step::Containers(states))
     }
 
+    pub fn told(self) -> Scenario {
+        self.then(Step::Told)
+    }
+
     pub fn wait(self, seconds: u64) -> Scenario {
         self.then(Step::Wait(Duration::from_secs(seconds)))
     }

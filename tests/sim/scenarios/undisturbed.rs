@@ -85,7 +85,11 @@ fn whatever_somebody_does_in_a_scenario_can_be_done() {
     for (scenario, run) in undisturbed() {
         let failed = run.history.iter().find_map(|entry| match &entry.what {
             What::Note(text) => text.starts_with(NOT_DONE).then(|| entry.line()),
-            What::Stored { .. } | What::Container { .. } | What::Volume { .. } => None,
+            What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_) => None,
         });
         assert_eq!(failed, None, "{}", scenario.name);
     }

@@ -75,12 +75,12 @@ impl Host {
             let entry = (process.name().to_owned(), stop.clone());
             self.running().push(entry);
             let mut running = tokio::spawn(self.setup(&process).parts().run(stop.clone()));
-            let how = tokio::select! {
-                () = self.over.cancelled() => "ended",
-                () = process.died() => "died",
-                _ = kills.changed() => "died",
-                _ = &mut running => "ended",
-            };
+            tokio::select! {
+                () = self.over.cancelled() => {}
+                () = process.died() => {}
+                _ = kills.changed() => {}
+                _ = &mut running => {}
+            }
             process.kill();
             // What is left of it does nothing any more; it is told to end so that it costs nothing.
             stop.cancel();
@@ -89,7 +89,7 @@ impl Host {
             if self.over.is_cancelled() {
                 return;
             }
-            let what = What::Note(format!("{} {how}", process.name()));
+            let what = What::Died(process.name().to_owned());
             self.history.add(self.clock.elapsed(), "world", what);
             tokio::time::sleep(RESTART).await;
         }

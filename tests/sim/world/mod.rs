@@ -160,11 +160,16 @@ impl World {
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
         tokio::time::sleep(SETTLES + script.lasts()).await;
-        // What came late, or lost its owner, is found by the sweep.
+        // What came late, or lost its owner, is found by the sweep. One that died had perhaps found it once already: its
+        // two looks ten minutes apart begin anew.
         let late = |fault: &Fault| {
             matches!(
                 fault,
-                Fault::Restore { .. } | Fault::Pause { .. } | Fault::Rival { .. }
+                Fault::Restore { .. }
+                    | Fault::Pause { .. }
+                    | Fault::Rival { .. }
+                    | Fault::Crash { .. }
+                    | Fault::Terminate { .. }
             )
         };
         if script.has(late) {

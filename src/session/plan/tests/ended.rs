@@ -72,16 +72,36 @@ fn e1_a_kill_for_want_of_memory_is_the_games_own() {
     );
 }
 
+/// Three interruptions in a row, Ready since `ready` seconds; by the engine's clock it ran from `from` to `to`.
+fn interrupted_again(ready: i64, from: Timestamp, to: Timestamp) -> i32 {
+    let mut c = container(0);
+    c.started = Some(from);
+    let exit = Exit {
+        finished: Some(to),
+        ..code(255)
+    };
+    let o = recorded()
+        .ready_since(ready)
+        .given(|o| o.facts.interruptions = 3)
+        .seeing(Seen::Exited(c, exit));
+    recorded_by(met(&o, Row::E1)).interruptions
+}
+
 #[test]
 fn e1_a_run_that_was_ready_for_ten_minutes_breaks_the_row_of_interruptions() {
-    let four = |o: Observation| o.given(|o| o.facts.interruptions = 4);
-    let steady = four(recorded().ready_since(602)).seeing(exit(code(255)));
-    assert_eq!(recorded_by(met(&steady, Row::E1)).interruptions, 1);
-    let shaky = recorded()
-        .ready_since(601)
-        .given(|o| o.facts.interruptions = 3);
-    let facts = recorded_by(met(&shaky.seeing(exit(code(255))), Row::E1));
-    assert_eq!(facts.interruptions, 4);
+    assert_eq!(interrupted_again(600, ago(602), ago(2)), 1);
+    assert_eq!(interrupted_again(599, ago(700), ago(2)), 4);
+    // Nobody looked for an hour, and it had ended soon.
+    assert_eq!(interrupted_again(3600, ago(3602), ago(3580)), 4);
+}
+
+#[test]
+fn e1_an_engine_whose_clock_is_an_hour_off_neither_breaks_nor_lengthens_the_row_of_interruptions() {
+    let hour = SignedDuration::from_hours(1);
+    assert_eq!(interrupted_again(15, ago(20) + hour, ago(2) + hour), 4);
+    assert_eq!(interrupted_again(15, ago(20), ago(2) + hour), 4);
+    assert_eq!(interrupted_again(600, ago(602) - hour, ago(2) - hour), 1);
+    assert_eq!(interrupted_again(600, ago(602), ago(2) - hour), 1);
 }
 
 #[test]

@@ -138,9 +138,9 @@ fn c5_each_failure_doubles_the_wait_up_to_five_minutes() {
     for (restarts, wait) in [(1, 10), (2, 20), (3, 40), (5, 160), (6, 300), (20, 300)] {
         let o = recorded()
             .attempt(restarts)
-            .ended(restarts - 1, "Error", 1)
+            .ended(restarts - 1, "Error", 2)
             .given(|o| o.facts.restarts = restarts)
-            .given(|o| o.facts.attempt_time = Some(now()));
+            .given(|o| o.facts.attempt_time = Some(ago(1)));
         let plan = met(&o, Row::C5);
         assert_eq!(said_by(&plan).ready, Reason::BackOff);
         assert_eq!(plan.next, in_seconds(wait - 1));
@@ -151,23 +151,28 @@ fn c5_each_failure_doubles_the_wait_up_to_five_minutes() {
 fn c5_an_interruption_waits_ten_seconds_and_no_longer() {
     let o = recorded()
         .attempt(1)
-        .ended(0, "Interrupted", 4)
+        .ended(0, "Interrupted", 5)
         .given(|o| (o.facts.restarts, o.facts.interruptions) = (7, 3))
-        .given(|o| o.facts.attempt_time = Some(now()));
+        .given(|o| o.facts.attempt_time = Some(ago(4)));
     let plan = met(&o, Row::C5);
     assert_eq!(said_by(&plan).ready, Reason::Interrupted);
     assert_eq!(plan.next, in_seconds(6));
-    met(&o.ended(0, "Interrupted", 10), Row::C13);
+    met(&o.given(|o| o.facts.attempt_time = Some(ago(10))), Row::C13);
 }
 
 #[test]
-fn c5_an_engine_whose_clock_runs_ahead_makes_the_wait_no_longer() {
-    let o = recorded()
-        .attempt(1)
-        .ended(0, "Error", -86_400)
-        .given(|o| o.facts.restarts = 1)
-        .given(|o| o.facts.attempt_time = Some(ago(10)));
-    met(&o, Row::C13);
+fn c5_an_engine_whose_clock_is_off_makes_the_wait_no_longer_and_no_shorter() {
+    for off in [-86_400, 3600] {
+        let asked = |seconds| {
+            recorded()
+                .attempt(1)
+                .ended(0, "Error", off)
+                .given(|o| o.facts.restarts = 1)
+                .given(|o| o.facts.attempt_time = Some(ago(seconds)))
+        };
+        met(&asked(9), Row::C5);
+        met(&asked(10), Row::C13);
+    }
 }
 
 #[test]

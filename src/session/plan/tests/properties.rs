@@ -116,6 +116,7 @@ fn details() -> impl Strategy<Value = Details> {
     )
         .prop_map(
             |(signalled, refused, pulled, confirmed, doubt, able)| Memo {
+                quota: pulled.map(|_| "exceeded quota: arcade".to_owned()),
                 signalled: signalled.map(|(attempt, seconds)| (attempt, ago(seconds))),
                 refused: refused.map(|n| (n, "bad request".to_owned())),
                 pulled,
@@ -218,7 +219,7 @@ fn earliest(o: &Observation, row: Row) -> Option<Timestamp> {
     match row {
         Row::S3 | Row::C1 => facts.start_time.map(|t| after(t, 3600)),
         Row::S4 => match &o.seen {
-            Seen::Running(c, _) | Seen::Paused(c) => c.started.map(|t| after(t, 300)),
+            Seen::Running(c, _) => c.started.map(|t| after(t, 300)),
             _ => None,
         },
         Row::S6 => told(o).map(|told| after(told, 30)),

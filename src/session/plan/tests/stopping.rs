@@ -93,9 +93,6 @@ fn s4_a_game_that_is_not_ready_in_time_is_stopped() {
         assert_eq!(stop.reason, StopReason::StartDeadlineExceeded);
     }
     met(&recorded().seeing(started_ago(299, not_ready())), Row::R2);
-    let mut paused = container(0);
-    paused.started = Some(ago(300));
-    met(&recorded().seeing(Seen::Paused(paused)), Row::S4);
 }
 
 #[test]
