@@ -31,7 +31,7 @@ impl PodRuntime {
             return Seen::Unknown(doubt);
         }
         let mut hits = Vec::new();
-        for (pod, dismissed) in self.store.of(&look.key.uid) {
+        for (pod, dismissed) in self.store.of(&look.key.uid, look.attempt) {
             let (node, host) = (self.store.node_of(&pod), self.store.host_of(&pod));
             let seen = pod.seen(node, host.as_deref());
             let old = pod.attempt < look.attempt && pod.terminating;

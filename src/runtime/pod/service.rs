@@ -42,15 +42,14 @@ impl PodRuntime {
             Ok(_) => return Ok(()),
             Err(failure) => failure,
         };
-        match failure {
-            Failure::Answer(status) if status.code == 409 => {}
-            other => return Err(self.not_exposed(spec, other)),
-        }
+        // Its own number counts as allocated before its name counts as taken.
         let name = wanted.name_any();
-        let Some(there) = bounded(services.get_opt(&name)).await? else {
-            return Err(EffectError::Failed(format!(
-                "Service {name} was there and is not"
-            )));
+        let there = match &failure {
+            Failure::Answer(_) => bounded(services.get_opt(&name)).await?,
+            Failure::Silence(_) => None,
+        };
+        let Some(there) = there else {
+            return Err(self.not_exposed(spec, failure));
         };
         if there.labels().get(keys::UID) != Some(&key.uid) {
             let words = format!("the name {name} is taken by a Service that is not ours");
@@ -124,7 +123,7 @@ impl PodRuntime {
 }
 
 /// The body of `POST services`.
-fn service(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) -> Service {
+pub(super) fn service(spec: &ContainerSpec, owner: &SessionKey, exposure: Exposure) -> Service {
     let labels: BTreeMap<String, String> = SHARED
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), spec.labels.get(key)?.clone())))

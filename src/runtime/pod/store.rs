@@ -130,8 +130,8 @@ impl Store {
     }
 
     /// The Pods of a session, and whether what is left of each is of no interest any more. Where there is none: the last
-    /// one, if its end was not noted.
-    pub(super) fn of(&self, session: &str) -> Vec<(Arc<PodSeen>, bool)> {
+    /// one, if its end was not noted; the ends before `attempt` are.
+    pub(super) fn of(&self, session: &str, attempt: Option<i32>) -> Vec<(Arc<PodSeen>, bool)> {
         let known = self.locked();
         let pods = known.pods.get(session).map_or(&[][..], Vec::as_slice);
         let mut found: Vec<_> = pods
@@ -139,12 +139,9 @@ impl Store {
             .map(|pod| (pod.clone(), known.dismissed.contains(&pod.id)))
             .collect();
         if found.is_empty() {
-            found.extend(
-                known
-                    .ended
-                    .get(session)
-                    .map(|(_, pod)| (pod.clone(), false)),
-            );
+            let ended = known.ended.get(session);
+            let unnoted = ended.filter(|(_, pod)| pod.attempt >= attempt);
+            found.extend(unnoted.map(|(_, pod)| (pod.clone(), false)));
         }
         found
     }

@@ -48,7 +48,7 @@ fn ended(id: &str, version: u64) -> PodSeen {
 
 fn ids(store: &Store) -> Vec<String> {
     store
-        .of("s")
+        .of("s", Some(0))
         .iter()
         .map(|(pod, _)| pod.id.clone())
         .collect()
@@ -60,7 +60,10 @@ async fn an_older_word_changes_nothing_and_a_list_always_counts() {
     assert!(store.apply(running("p", 7), Came::AsAnEvent));
     assert!(!store.apply(pending("p", 5), Came::AsAReply));
     assert!(!store.apply(pending("p", 5), Came::AsAnEvent));
-    assert!(matches!(store.of("s")[0].0.state, State::Running { .. }));
+    assert!(matches!(
+        store.of("s", Some(0))[0].0.state,
+        State::Running { .. }
+    ));
     assert!(store.apply(pending("p", 5), Came::InAList));
 }
 
@@ -95,11 +98,25 @@ async fn the_end_of_a_pod_outlives_it_until_somebody_took_note() {
 async fn an_end_that_was_noted_before_the_deletion_is_not_shown_after_it() {
     let store = Store::default();
     store.apply(ended("p", 7), Came::AsAnEvent);
-    assert!(!store.of("s")[0].1);
+    assert!(!store.of("s", Some(0))[0].1);
     store.dismiss("s", "p");
-    assert!(store.of("s")[0].1);
+    assert!(store.of("s", Some(0))[0].1);
     store.deleted(ended("p", 9));
     assert!(ids(&store).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_was_noted_between_a_deletion_by_hand_and_its_last_word_holds_up_no_next_attempt()
+ {
+    let store = Store::default();
+    let going = PodSeen {
+        terminating: true,
+        ..ended("p", 8)
+    };
+    store.apply(going.clone(), Came::AsAnEvent);
+    store.deleted(going);
+    assert_eq!(store.of("s", Some(0)).len(), 1);
+    assert!(store.of("s", Some(1)).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -387,3 +387,36 @@ async fn a_service_that_no_port_needs_is_taken_away_before_the_pod_is_made() {
     );
     assert_eq!(asked[1].2["preconditions"]["uid"], "s-1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_number_that_its_own_service_holds_is_no_clash() {
+    let contract = resolved(json!({}), json!({"exposure": "NodePort"})).expect("a contract");
+    let (o, recorded) = surroundings(&contract);
+    let names = contract.terms.ports.iter().map(|port| port.name.clone());
+    let ports = ChosenPorts(names.zip(30_000..).collect());
+    let spec = crate::session::container::spec(&o, &contract, &ports, &recorded, 1);
+    let service: Arc<Mutex<Option<Value>>> = Arc::default();
+    let made = service.clone();
+    let (runtime, asked) = listed(move |method, path| match (method, path) {
+        ("POST", path) if path.ends_with("/services") => failure(
+            422,
+            "spec.ports[0].nodePort: provided port is already allocated",
+        ),
+        ("GET", _) => (200, made.lock().unwrap().clone().expect("made before")),
+        ("POST", _) => (201, pod("p-2", "u-1")),
+        (method, path) => panic!("{method} {path}"),
+    });
+    let own = super::service::service(&spec, &key(), Exposure::NodePort);
+    *service.lock().unwrap() = Some(serde_json::to_value(own).expect("a Service is JSON"));
+    assert_eq!(
+        done(&runtime, Effect::Create(Box::new(spec))).await,
+        Outcome::Done
+    );
+    let methods: Vec<String> = asked
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|one| one.0.clone())
+        .collect();
+    assert_eq!(methods, ["POST", "GET", "POST"]);
+}

@@ -135,15 +135,25 @@ fn image_ready(o: &Observation, says: &Says) -> Said {
 
 /// What was said of the image before.
 fn standing_image(o: &Observation) -> Said {
-    o.status
-        .condition("ImageReady")
-        .and_then(|c| Some(said(c.status, c.reason.parse().ok()?, &c.message)))
+    standing(o, "ImageReady")
         .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, ""))
+}
+
+/// What this condition said before, if it is a word of ours.
+fn standing(o: &Observation, kind: &str) -> Option<Said> {
+    let standing = o.status.condition(kind)?;
+    let reason = standing.reason.parse().ok()?;
+    Some(said(standing.status, reason, &standing.message))
 }
 
 fn started(o: &Observation, facts: &Facts, says: &Says) -> Said {
     if o.seen.is_live() {
         return said(ConditionStatus::True, Reason::ContainerRunning, "");
+    }
+    // A Pod on its way out may run until its grace is over.
+    let goes = o.seen == Seen::Going && o.facts.runtime == Some(RuntimeKind::Pod);
+    if let Some(standing) = standing(o, "Started").filter(|_| goes) {
+        return standing;
     }
     let ready = facts.finish.as_ref().map_or(says.ready, |f| f.reason);
     let (status, reason) = not_started(ready, facts.attempt.is_some());

@@ -9,7 +9,7 @@ use crate::session::plan::Phase;
 use crate::session::ports::NoPort;
 use crate::session::reason::Reason;
 use crate::session::report;
-use crate::session::seen::{Made, Seen};
+use crate::session::seen::{Answer, Made, Seen};
 
 /// Attempt 0 of a Pod is on record, and nothing exists yet.
 fn on_cluster() -> Observation {
@@ -197,4 +197,19 @@ fn r4_an_engine_that_tells_other_ports_changes_no_record() {
 fn d1_a_pods_session_is_held_back_by_nobody() {
     let o = on_cluster().ready_since(60).deleted();
     met(&o.seeing(running(0, not_ready())), Row::D1);
+}
+
+#[test]
+fn c16_a_pod_that_is_told_to_stop_and_runs_on_within_its_grace_is_no_news() {
+    let o = on_cluster()
+        .ready_since(60)
+        .seeing(running(0, Answer::Ready))
+        .to_be_stopped();
+    let stopping = o.after(&met(&o, Row::S2));
+    let going = stopping.clone().seeing(Seen::Going);
+    let report = |o: &Observation| report::status(o, &o.facts, &met(o, Row::C16)).conditions;
+    let said = report(&going);
+    let started = said.iter().flatten().find(|c| c.type_ == "Started");
+    assert_eq!(started.expect("written").reason, "ContainerRunning");
+    assert_eq!(said, stopping.status.conditions);
 }
