@@ -26,7 +26,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch the sessions of a cluster and run their containers.
-    Controller(Flags),
+    Controller(Box<Flags>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
     /// Show the engine that holds the containers, or declare a lost one as abandoned.

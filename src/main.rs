@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Engine(command) => engine(command),
-        Command::Controller(flags) => match configure(flags) {
+        Command::Controller(flags) => match configure(*flags) {
             Ok((config, process)) => controller(config, process),
             Err(error) => return ended(&error, 2),
         },

@@ -11,7 +11,7 @@ fn flags(args: &[&str]) -> Flags {
         .into_iter()
         .chain(args.iter().copied());
     match Cli::parse_from(args).command {
-        Command::Controller(flags) => flags,
+        Command::Controller(flags) => *flags,
         other => panic!("not the controller: {other:?}"),
     }
 }

@@ -195,7 +195,7 @@ fn trials(field: &Field, place: &str, base: &Value) -> Vec<Trial> {
             Value::Object(labels.collect())
         };
         accept("maxProperties", labels(most));
-        let words = format!("must have at most {most} properties");
+        let words = format!("must have at most {most} items");
         refuse("maxProperties", labels(most + 1), place, words);
     }
     if ["map", "set"].contains(

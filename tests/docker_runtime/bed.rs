@@ -288,6 +288,7 @@ impl Bed {
                 key: &self.key,
                 attempt: Some(0),
                 engine: Some(&self.engine),
+                id: None,
                 probe,
             })
             .await

@@ -93,6 +93,18 @@ impl Bed {
         }
     }
 
+    /// A session that is there already.
+    pub async fn known(&self, name: &str) -> Play<'_> {
+        let sessions: Api<GameSession> = self.of();
+        let found = sessions.get(name).await;
+        let found = found.unwrap_or_else(|error| panic!("session {name}: {error}"));
+        Play {
+            bed: self,
+            name: found.name_any(),
+            uid: found.uid().expect("the API server gives a uid"),
+        }
+    }
+
     /// How often each write to sessions and to the cluster was made, by the controller's own metrics: every one passes its
     /// gate, and is counted there.
     pub async fn all_writes(&self) -> Vec<(String, u64)> {

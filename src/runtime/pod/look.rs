@@ -30,6 +30,27 @@ impl PodRuntime {
         if let Some(doubt) = self.doubt(look) {
             return Seen::Unknown(doubt);
         }
+        let mut hits = self.hits(look).await;
+        if hits.is_empty() && self.is_missed(look) {
+            // Its end was not seen: whoever led before may have made it, and the watch not have shown it yet.
+            if let Err(error) = self.who_has_the_name(look.key).await {
+                return Seen::Unknown(Doubt::EngineUnreachable(error.to_string()));
+            }
+            hits = self.hits(look).await;
+        }
+        if hits.is_empty() {
+            hits.push(self.by_name(look.key).await);
+        }
+        select(hits, look.attempt)
+    }
+
+    /// A Pod that is on record, and that this process neither sees nor saw go.
+    fn is_missed(&self, look: &Look<'_>) -> bool {
+        look.id.is_some_and(|id| !self.store.saw_go(id))
+    }
+
+    /// What the watches show of the session's Pods.
+    async fn hits(&self, look: &Look<'_>) -> Vec<Seen> {
         let mut hits = Vec::new();
         for (pod, dismissed) in self.store.of(&look.key.uid, look.attempt) {
             let (node, host) = (self.store.node_of(&pod), self.store.host_of(&pod));
@@ -51,10 +72,7 @@ impl PodRuntime {
                 | Seen::Going) => other,
             });
         }
-        if hits.is_empty() {
-            hits.push(self.by_name(look.key).await);
-        }
-        select(hits, look.attempt)
+        hits
     }
 
     fn doubt(&self, look: &Look<'_>) -> Option<Doubt> {

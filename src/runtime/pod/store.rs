@@ -153,6 +153,11 @@ impl Store {
         pods.iter().find(|pod| pod.id == id).cloned()
     }
 
+    /// Whether this process saw lately that this Pod is gone.
+    pub(super) fn saw_go(&self, id: &str) -> bool {
+        self.locked().gone.contains_key(id)
+    }
+
     /// Its end was noted, or does not matter: until it is gone it is going.
     pub(super) fn dismiss(&self, session: &str, id: &str) {
         let mut known = self.locked();

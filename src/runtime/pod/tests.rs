@@ -114,6 +114,7 @@ async fn seen(runtime: &PodRuntime) -> Seen {
         key: &key,
         attempt: Some(0),
         engine: Some(&engine),
+        id: None,
         probe: true,
     };
     runtime.look_now(&look).await
@@ -161,6 +162,7 @@ async fn a_session_of_another_engine_is_a_mismatch_and_gets_no_write() {
         key: &key,
         attempt: Some(0),
         engine: Some(&other),
+        id: None,
         probe: false,
     };
     let seen = runtime.look_now(&look).await;
@@ -169,6 +171,30 @@ async fn a_session_of_another_engine_is_a_mismatch_and_gets_no_write() {
     let refused = runtime.carry_out(&key, &other, &create).await;
     assert!(matches!(refused, Err(EffectError::OtherEngine { .. })));
     assert!(asked.lock().unwrap().is_empty());
+}
+
+async fn recorded(runtime: &PodRuntime) -> Seen {
+    let (engine, key) = (engine(), key());
+    let look = Look {
+        key: &key,
+        attempt: Some(0),
+        engine: Some(&engine),
+        id: Some("p-1"),
+        probe: false,
+    };
+    runtime.look_now(&look).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_on_record_that_a_new_leaders_watch_did_not_show_yet_is_not_lost() {
+    let (runtime, asked) = listed(|_, _| (200, pod("p-1", "u-1")));
+    assert!(matches!(recorded(&runtime).await, Seen::Created(..)));
+    assert!(matches!(recorded(&runtime).await, Seen::Created(..)));
+    assert_eq!(asked.lock().unwrap().len(), 1, "it is known from then on");
+    let (runtime, _) = listed(|_, _| failure(500, "no"));
+    assert!(matches!(recorded(&runtime).await, Seen::Unknown(_)));
+    let (runtime, _) = listed(|_, _| failure(404, "NotFound"));
+    assert_eq!(recorded(&runtime).await, Seen::Absent);
 }
 
 #[tokio::test(start_paused = true)]

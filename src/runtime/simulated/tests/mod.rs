@@ -130,6 +130,7 @@ impl SimulatedRuntime {
             key: &key(uid),
             attempt: Some(0),
             engine: Some(&self.engine.id),
+            id: None,
             probe: true,
         })
     }
