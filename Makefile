@@ -39,8 +39,8 @@ fmt: ## format the sources
 	@cargo fmt
 	@gofmt -w deploy/local tests/games
 
-crds: ## write what is generated from the types: crds/, docs/api.md
-	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
+crds: ## write what is generated from the types and the calls: crds/, docs/api.md, docs/openapi.json, docs/rest-reference.md
+	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds --test rest_reference
 
 chart: ## write what is generated for the chart: schema, tables, snapshots, install.yaml
 	@HELM=$$(deploy/local/chart-tool helm) charts/generate

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::{Exposure, RuntimeKind};
 
+pub mod gateway;
 #[cfg(feature = "simulate")]
 pub mod simulation;
 
@@ -27,6 +28,10 @@ pub struct Cli {
 pub enum Command {
     /// Watch the sessions of a cluster and run their containers.
     Controller(Box<Flags>),
+    /// Serve sessions over REST: the old runner's calls, live events, logs. Reads and writes the resources of a cluster.
+    Gateway(gateway::AloneFlags),
+    /// Both of these in one process, for one machine.
+    Run(Box<gateway::BothFlags>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
     /// Show the engine that holds the containers, or declare a lost one as abandoned.
@@ -177,6 +182,10 @@ pub struct Flags {
     )]
     pub provision_deadline: i32,
 
+    /// File with the token of a gateway: who shows it at the admin address may read the logs of games. Default: none, nobody may.
+    #[arg(long, env = "DILLINGER_GATEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub gateway_token_file: Option<PathBuf>,
+
     /// One line of text or one JSON object per log entry.
     #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -223,6 +232,7 @@ pub struct Config {
     /// Empty: all.
     pub watch_namespaces: Vec<String>,
     pub provision_deadline: Duration,
+    pub gateway_token_file: Option<PathBuf>,
     pub log_format: LogFormat,
     pub log_level: String,
     /// None: the runtime's default.
@@ -256,6 +266,18 @@ pub enum ConfigError {
     AdvertiseName(String),
     #[error("{flag}: \"{value}\" is not a valid name (a-z, 0-9 and -, at most 63)")]
     Name { flag: &'static str, value: String },
+    #[error(
+        "--gateway-address {0} is reached from other machines: --auth=kubernetes or --auth=passthrough must say who calls"
+    )]
+    OpenGateway(SocketAddr),
+    #[error("--own-sessions-only: without --auth nobody is known, and nobody has sessions")]
+    WhoseSessions,
+    #[error(
+        "--cors-origins: \"{0}\" is no origin such as https://games.example or http://localhost:3001"
+    )]
+    Origin(String),
+    #[error("--controller-url: \"{0}\" is not http://HOST:PORT")]
+    ControllerUrl(String),
     #[error("--docker-host: \"{0}\" starts with neither unix:// nor tcp:// nor http://")]
     DockerHost(String),
     #[cfg(feature = "otlp")]
@@ -289,6 +311,7 @@ impl Flags {
             lease_namespace,
             watch_namespaces,
             provision_deadline,
+            gateway_token_file,
             log_format,
             log_level,
             docker_host,
@@ -317,6 +340,7 @@ impl Flags {
             lease_namespace,
             watch_namespaces,
             provision_deadline: Duration::from_secs(provision_deadline.unsigned_abs().into()),
+            gateway_token_file,
             log_format,
             log_level,
             docker_host,

@@ -35,20 +35,12 @@ pub enum ClientError {
 pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
     let watches = watches.clone();
     let way = move |config: &Config| {
-        let hyper = HyperClient::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PONG)
-            .http2_keep_alive_while_idle(true)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build::<_, Body>(https(config)?);
         let stack = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .option_layer(config.auth_layer()?)
             .layer(config.extra_headers_layer()?)
             .map_err(BoxError::from)
-            .service(hyper);
+            .service(hyper(config)?);
         Ok::<_, kube::Error>(Bounded::new(stack, watches.clone()))
     };
     let config = read().await?;
@@ -60,6 +52,22 @@ pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
     });
     let renewed = Renewed::new(first, again);
     Ok(Client::new(renewed, config.default_namespace))
+}
+
+/// What carries requests, in nobody's name but that of a client certificate.
+pub type Hyper = HyperClient<HttpsConnector<HttpConnector>, Body>;
+
+/// The way to this API server. Connects at the first request.
+pub fn hyper(config: &Config) -> Result<Hyper, kube::Error> {
+    let builder = HyperClient::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PONG)
+        .http2_keep_alive_while_idle(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .to_owned();
+    Ok(builder.build::<_, Body>(https(config)?))
 }
 
 async fn read() -> Result<Config, ClientError> {

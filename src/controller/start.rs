@@ -13,6 +13,7 @@ use super::client::{self, WatchAges};
 use super::context::Context;
 use super::gate::Stops;
 use super::jitter::Jitter;
+use super::log_port::{self, Token};
 use super::pulse;
 use super::run::Setup;
 use super::scrape::scrape;
@@ -32,9 +33,13 @@ use crate::telemetry::health::Health;
 use crate::telemetry::logs::LogLevel;
 use crate::telemetry::metrics::Metrics;
 
-/// Runs the controller until SIGTERM or SIGINT.
-pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
-    let stop = stop_on_signals()?;
+/// Runs the controller until `stop`. Who shows `token` may read logs at the admin port.
+pub async fn controller(
+    config: Config,
+    log_level: LogLevel,
+    token: Option<Token>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let stops = stops()?;
     let (health, ages, metrics) = (
         Health::new(),
@@ -52,6 +57,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     let page = Admin {
         health: health.clone(),
         log_level: Some(log_level),
+        beside: log_port::router(token, ctx.clone()),
         scrape: {
             let (ctx, health, ages) = (ctx.clone(), health.clone(), ages.clone());
             let metrics = metrics.clone();
@@ -211,7 +217,7 @@ fn identity() -> String {
 }
 
 /// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+pub fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;

@@ -46,7 +46,7 @@ static SECRETS: LazyLock<TextRegex> = LazyLock::new(|| {
 
 /// Log text without escape codes, colour codes, control characters and marks that turn the direction of
 /// writing; what is no UTF-8 is replaced, what is named as a secret masked; the last 10 lines, at most 1 KiB of them.
-pub(super) fn safe(bytes: &[u8]) -> String {
+pub(crate) fn safe(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let clean = without_escapes(&text);
     let clean = SECRETS.replace_all(&clean, "$1$2***");

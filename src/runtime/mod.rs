@@ -12,8 +12,11 @@ pub mod pod;
 #[cfg(feature = "simulate")]
 pub mod simulated;
 
+pub(crate) use log_text::safe as safe_log;
+
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -46,6 +49,18 @@ pub struct Look<'a> {
     pub id: Option<&'a str>,
     /// Ask the game whether it is ready (started or joined, the answer so far is returned). False once ready is recorded.
     pub probe: bool,
+}
+
+/// A log as it was written, in chunks.
+pub type Log = BoxStream<'static, Bytes>;
+
+/// What of a log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRead {
+    /// So many of the last lines, and then
+    pub tail: u32,
+    /// what comes, until the container ends.
+    pub follow: bool,
 }
 
 /// "Look again", for one session or for all.
@@ -154,6 +169,15 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Everything that carries our cluster and controller labels on the engine of now.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>>;
+
+    /// The log of the session's newest container, as the game wrote it; None: this runtime has none to show.
+    fn log<'a>(
+        &'a self,
+        _uid: &'a str,
+        _read: LogRead,
+    ) -> BoxFuture<'a, Result<Option<Log>, EffectError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// The stream of hints; taken once.
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint>;

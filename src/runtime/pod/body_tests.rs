@@ -183,10 +183,17 @@ fn storage_is_a_claim_of_the_session_and_scratch_is_memory() {
 
     let storage: &Storage = &spec.volumes[0];
     let claim = claim(storage, &key());
-    assert_eq!(claim.metadata.owner_references.unwrap()[0].uid, "u-1");
+    assert_eq!(
+        claim.metadata.owner_references.expect("an owner")[0].uid,
+        "u-1"
+    );
     let wanted = claim.spec.expect("a spec");
     assert_eq!(wanted.storage_class_name.as_deref(), Some("fast"));
-    let size = &wanted.resources.unwrap().requests.unwrap()["storage"];
+    let size = &wanted
+        .resources
+        .expect("resources")
+        .requests
+        .expect("requests")["storage"];
     assert_eq!(size.0, (2_u64 << 30).to_string());
 }
 
@@ -222,8 +229,11 @@ fn the_games_wishes_for_a_node_are_passed_on() {
         }),
     );
     let (spec, game) = inner(&pod);
-    assert_eq!(spec.node_selector.as_ref().unwrap()["pool"], "games");
-    let toleration = &spec.tolerations.as_ref().unwrap()[0];
+    assert_eq!(
+        spec.node_selector.as_ref().expect("as it was wished")["pool"],
+        "games"
+    );
+    let toleration = &spec.tolerations.as_ref().expect("as it was wished")[0];
     assert_eq!(
         (toleration.operator.as_deref(), toleration.effect.as_deref()),
         (Some("Exists"), Some("NoSchedule"))
@@ -231,7 +241,7 @@ fn the_games_wishes_for_a_node_are_passed_on() {
     assert_eq!(spec.priority_class_name.as_deref(), Some("players"));
     assert_eq!(spec.runtime_class_name.as_deref(), Some("gvisor"));
     assert_eq!(
-        spec.image_pull_secrets.as_ref().unwrap()[0].name,
+        spec.image_pull_secrets.as_ref().expect("as it was wished")[0].name,
         "registry"
     );
     assert_eq!(spec.host_users, Some(false));

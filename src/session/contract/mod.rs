@@ -11,6 +11,7 @@ mod ports;
 mod resources;
 mod template;
 
+pub(crate) use parameters::hint;
 pub use placement::Placement;
 
 use kube::ResourceExt;
