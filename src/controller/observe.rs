@@ -188,11 +188,7 @@ async fn look(ctx: &Context, key: &SessionKey, facts: &Facts, chosen: Option<Run
         key,
         attempt: facts.attempt,
         engine: facts.engine.as_ref().map(|engine| &engine.id),
-        id: facts
-            .container
-            .as_ref()
-            .map(|container| container.id.as_str())
-            .filter(|id| !id.is_empty()),
+        id: facts.unended_id(),
         probe: facts.attempt.is_some() && facts.ready_time().is_none(),
     };
     if facts.attempt.is_some() {

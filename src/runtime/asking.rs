@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::api::Readiness;
+use super::net;
+use crate::api::{ExchangeProbe, Readiness};
 use crate::session::container::Transport;
 use crate::session::seen::Answer;
 
@@ -134,6 +135,17 @@ pub(super) fn find<'a>(
             Some(Transport::Udp) => format!("it publishes no UDP port \"{name}\""),
             None => format!("it publishes no port \"{name}\""),
         })
+}
+
+/// What this probe sends to which of these, and expects.
+pub(super) fn exchange(probe: &ExchangeProbe, targets: &[Target]) -> Result<net::Exchange, String> {
+    let target = find(targets, &probe.port, None)?;
+    Ok(net::Exchange {
+        address: target.address,
+        transport: target.transport,
+        send: net::bytes_to_send(probe)?,
+        expect: compiled(&probe.expect)?,
+    })
 }
 
 /// Keeps the answer; a change of its kind is a hint, a change of its words is not.

@@ -45,7 +45,7 @@ pub struct Look<'a> {
     pub attempt: Option<i32>,
     /// The recorded engine; another one that answers is Unknown(EngineMismatch).
     pub engine: Option<&'a EngineId>,
-    /// The container's id, if it is on record for n: that it is gone ends a game, and is not believed lightly.
+    /// The container's id, if it is on record for n and its end is not: that it is gone ends a game, and is not believed lightly.
     pub id: Option<&'a str>,
     /// Ask the game whether it is ready (started or joined, the answer so far is returned). False once ready is recorded.
     pub probe: bool,

@@ -17,7 +17,7 @@ use regex::bytes::Regex;
 
 use super::body::{GAME, plain};
 use crate::api::Readiness;
-use crate::runtime::asking::{Asking, FIRST_WAIT, Pace, Target, compiled, find, tell};
+use crate::runtime::asking::{self, Asking, FIRST_WAIT, Pace, Target, compiled, tell};
 use crate::runtime::log_text::Text;
 use crate::runtime::net;
 use crate::session::container::{Published, Transport};
@@ -146,13 +146,7 @@ fn question(readiness: &Readiness, targets: &[Target]) -> Result<Question, Strin
         return Ok(Question::Log(compiled(&log.pattern)?));
     }
     if let Some(exchange) = &readiness.exchange {
-        let target = find(targets, &exchange.port, None)?;
-        return Ok(Question::Exchange(net::Exchange {
-            address: target.address,
-            transport: target.transport,
-            send: net::bytes_to_send(exchange)?,
-            expect: compiled(&exchange.expect)?,
-        }));
+        return Ok(Question::Exchange(asking::exchange(exchange, targets)?));
     }
     Err("its readiness names no way to ask from here".to_owned())
 }

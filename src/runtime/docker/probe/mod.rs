@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::client::Client;
 use crate::api::Readiness;
 pub(super) use crate::runtime::asking::Target;
-use crate::runtime::asking::{Asking, FIRST_WAIT, Pace, compiled, find, tell};
+use crate::runtime::asking::{self, Asking, FIRST_WAIT, Pace, compiled, find, tell};
 use crate::runtime::net;
 use crate::session::container::Transport;
 use crate::session::seen::Answer;
@@ -112,13 +112,7 @@ impl Question {
             return Ok(Question::Exec(exec.command.clone()));
         }
         if let Some(exchange) = exchange {
-            let target = find(targets, &exchange.port, None)?;
-            return Ok(Question::Exchange(net::Exchange {
-                address: target.address,
-                transport: target.transport,
-                send: net::bytes_to_send(exchange)?,
-                expect: compiled(&exchange.expect)?,
-            }));
+            return Ok(Question::Exchange(asking::exchange(exchange, targets)?));
         }
         Err("its readiness names no way to ask".to_owned())
     }
