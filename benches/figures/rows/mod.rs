@@ -10,6 +10,7 @@ mod floor;
 mod growth;
 mod pool;
 mod ready;
+mod rest;
 mod writes;
 
 use std::cell::Cell;
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Row> {
         ready::rows(),
         failover::rows(),
         pool::rows(),
+        rest::rows(),
         writes::rows(),
         docker::rows(),
     ];
