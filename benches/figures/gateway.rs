@@ -11,9 +11,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::controller::{LIMIT, free_port};
-use super::procfs::Memory;
+use super::procfs::{Cpu, Memory};
 use super::world::World;
 
 /// Longest wait for a whole answer.
@@ -42,9 +44,9 @@ impl Gateway {
         let output = File::create(folder.join(format!("{namespace}.log")))?;
         let port = free_port()?;
         let child = Command::new(&world.program)
+            // With its access log: what that costs is part of what a request costs.
             .args(["gateway", "--namespace", namespace, "--rate-limit", "0"])
             .args(["--gateway-address", &format!("127.0.0.1:{port}")])
-            // What an access log costs is part of what a request costs.
             .env("KUBECONFIG", &world.kubeconfig)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -73,6 +75,10 @@ impl Gateway {
 
     pub fn memory(&self) -> anyhow::Result<Memory> {
         Memory::of(self.child.id())
+    }
+
+    pub fn cpu(&self) -> anyhow::Result<Cpu> {
+        Cpu::of(self.child.id())
     }
 }
 
@@ -144,5 +150,16 @@ impl Rest {
         let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await??;
         ensure!(answer.status().is_success(), "{}", answer.status());
         Ok(Body::new(answer.into_body()).into_data_stream())
+    }
+
+    /// One who asks for events and takes a few kilobytes of them: nothing more is read until somebody does.
+    pub async fn narrow(&self) -> anyhow::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4 * 1024)?;
+        let mut stream = socket.connect(([127, 0, 0, 1], self.port).into()).await?;
+        // To which servers answer without chunks.
+        let ask = b"GET /events HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        stream.write_all(ask).await?;
+        Ok(stream)
     }
 }

@@ -4,6 +4,7 @@
 
 mod bed;
 mod burst;
+mod crowd;
 mod docker;
 mod failover;
 mod floor;
@@ -94,6 +95,7 @@ pub fn all() -> Vec<Row> {
         failover::rows(),
         pool::rows(),
         rest::rows(),
+        crowd::rows(),
         writes::rows(),
         docker::rows(),
     ];

@@ -95,27 +95,17 @@ async fn list(run: Run<'_>) -> anyhow::Result<()> {
     bed.close().await
 }
 
-/// From `POST /sessions` until the answer says running, over a plain create until an observer sees Ready; turn by turn.
+/// From `POST /sessions` until the answer says running, beside plain creates until an observer sees Ready; turn by turn.
 async fn create(run: Run<'_>) -> anyhow::Result<()> {
     let Run { bench, record } = run;
     let count = bench.size(200, 30);
     let mut bed = Bed::open(bench, "rest-create").await?;
     let gateway = Gateway::start(&bench.world, &bed.namespace).await?;
     bed.warm_up(bench, Maker::Own).await?;
-    let load = bed.load(Maker::Kubectl, "plain");
-    let (mut plain, mut rest) = (Vec::new(), Vec::new());
+    let (mut kubectl, mut own, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..count {
-        let posted = load.post(format!("plain-{number}"), Instant::now()).await?;
-        bed.adopt(&posted.name);
-        let waited = bed.observer.until_ready(bed.sessions(), LIMIT).await;
-        bed.hold(waited)?;
-        let seen = bed
-            .observer
-            .seen(&posted.name)
-            .and_then(|seen| seen.ready)
-            .context("a session was never Ready")?;
-        plain.push(milliseconds(seen - posted.sent));
-
+        kubectl.push(plain(&mut bed, Maker::Kubectl, format!("kubectl-{number}")).await?);
+        own.push(plain(&mut bed, Maker::Own, format!("own-{number}")).await?);
         let sent = Instant::now();
         let session = made(&gateway.rest).await?;
         rest.push(milliseconds(sent.elapsed()));
@@ -123,26 +113,37 @@ async fn create(run: Run<'_>) -> anyhow::Result<()> {
         let waited = bed.observer.until_ready(bed.sessions(), LIMIT).await;
         bed.hold(waited)?;
     }
-    let (plain, with) = (
-        [at_share(&plain, 0.5)?, at_share(&plain, 0.99)?],
-        [at_share(&rest, 0.5)?, at_share(&rest, 0.99)?],
-    );
     let figure = |part: &str, title: &str| {
         Figure::new(&format!("rest.create.{part}"), title, Unit::Milliseconds)
     };
     let over = "plain create → Ready";
-    let title = "POST /sessions → running, p50";
-    record.add_over(figure("p50", title), with[0], over, plain[0]);
-    let title = "POST /sessions → running, p99";
-    record.add_over(figure("p99", title), with[1], over, plain[1]);
-    let note = "the gateway puts the finalizer in at create, which a plain create leaves to the controller";
-    let title = "POST /sessions → running, added to a plain create, p50";
-    record.add(
-        figure("added", title).at_most(5.0).note(note),
-        with[0] - plain[0],
-    );
+    for (part, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let title = format!("POST /sessions → running, {part}");
+        let (with, without) = (at_share(&rest, share)?, at_share(&kubectl, share)?);
+        record.add_over(figure(part, &title), with, over, without);
+    }
+    let title = "POST /sessions → running, added to a create by kubectl, p50";
+    let note =
+        "the gateway puts the finalizer in at create, which kubectl leaves to the controller";
+    let (rest, kubectl) = (at_share(&rest, 0.5)?, at_share(&kubectl, 0.5)?);
+    let added = figure("added", title).at_most(5.0).note(note);
+    record.add(added, rest - kubectl);
+    let title = "the same, added to a create with the finalizer, p50";
+    record.add(figure("added_own", title), rest - at_share(&own, 0.5)?);
     drop(gateway);
     bed.close().await
+}
+
+/// Milliseconds from a create at the API server until the observer sees Ready.
+async fn plain(bed: &mut Bed, maker: Maker, name: String) -> anyhow::Result<f64> {
+    let posted = bed.load(maker, "plain").post(name, Instant::now()).await?;
+    bed.adopt(&posted.name);
+    let waited = bed.observer.until_ready(bed.sessions(), LIMIT).await;
+    bed.hold(waited)?;
+    let seen = bed.observer.seen(&posted.name);
+    let ready = seen.and_then(|seen| seen.ready);
+    let ready = ready.context("a session was never Ready")?;
+    Ok(milliseconds(ready - posted.sent))
 }
 
 /// A session that runs, through the gateway; its name.
@@ -217,12 +218,12 @@ async fn listen(
 }
 
 /// What an event holds after so many changes.
-fn wish(number: usize) -> String {
+pub fn wish(number: usize) -> String {
     format!("\"gameId\":\"change-{number}\"")
 }
 
 /// Changes what is shown of a session, and nothing that a controller does.
-async fn change(
+pub async fn change(
     bench: &Bench,
     namespace: &str,
     session: &str,
@@ -237,7 +238,7 @@ async fn change(
     Ok(())
 }
 
-fn rss(record: &mut Record, part: &str, title: &str, gateway: &Gateway) -> anyhow::Result<()> {
+pub fn rss(record: &mut Record, part: &str, title: &str, gateway: &Gateway) -> anyhow::Result<()> {
     let title = format!("RSS of the gateway: {title}");
     let figure = Figure::new(&format!("rest.rss.{part}"), &title, Unit::Mebibytes);
     record.add(figure.resolution(0.5), gateway.memory()?.resident);
