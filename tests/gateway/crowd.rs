@@ -2,7 +2,6 @@
 //! change of a wish is a change to tell.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -129,7 +128,7 @@ async fn a_crowd_sees_everything_and_who_sleeps_costs_nothing_and_begins_anew() 
     let scene = Scene::open("crowd").await;
     scene.game(&example()).await;
     let flags = ["--rate-limit", "0"];
-    let gateway = Arc::new(Gateway::launch(&scene, &scene.world.kubeconfig, &flags));
+    let gateway = Gateway::launch(&scene, &scene.world.kubeconfig, &flags);
     gateway.until_health(200).await;
     until_catalog(&gateway, 1).await;
     let mut asleep = Vec::new();

@@ -18,7 +18,7 @@ use crate::load::{LIMIT, Maker, at_share, milliseconds};
 
 pub fn rows() -> Vec<Row> {
     vec![Row {
-        ids: &["rest.crowd.", "rest.rss."],
+        ids: &["rest.crowd."],
         setting: Setting::Timed,
         seconds: 150,
         once: true,
@@ -54,7 +54,7 @@ async fn crowd(run: Run<'_>) -> anyhow::Result<()> {
 
     let (before, began) = (gateway.cpu()?, Instant::now());
     let mut sent = Vec::with_capacity(last);
-    for (round, part) in [(0, "crowd"), (1, "crowd_later")] {
+    for (round, part) in [(0, "crowd.rss_half"), (1, "crowd.rss_end")] {
         let first = Instant::now();
         let changes = (0..half).map(|number| {
             let (due, number) = (first + PACE * number as u32, round * half + number);

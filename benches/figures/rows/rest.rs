@@ -52,12 +52,12 @@ async fn list(run: Run<'_>) -> anyhow::Result<()> {
     let (count, asked) = (bench.size(2_000, 200), bench.size(400, 40));
     let mut bed = Bed::open(bench, "rest-list").await?;
     let gateway = Gateway::start(&bench.world, &bed.namespace).await?;
-    rss(record, "empty", "no session", &gateway)?;
+    rss(record, "rss.empty", "no session", &gateway)?;
     let load = bed.load(Maker::Kubectl, "s");
     bed.burst(bench, &load, count).await?;
     gateway.rest.until_shown(count).await?;
     bench.world.settle().await?;
-    rss(record, "listed", "2,000 sessions", &gateway)?;
+    rss(record, "rss.listed", "2,000 sessions", &gateway)?;
 
     let mut times = Vec::with_capacity(asked);
     let mut bytes = 0;
@@ -90,7 +90,7 @@ async fn list(run: Run<'_>) -> anyhow::Result<()> {
             .note("the clients are on the same two cores"),
         rate,
     );
-    rss(record, "asked", "2,000 sessions, 8 clients", &gateway)?;
+    rss(record, "rss.asked", "2,000 sessions, 8 clients", &gateway)?;
     drop(gateway);
     bed.close().await
 }
@@ -195,7 +195,7 @@ async fn events(run: Run<'_>) -> anyhow::Result<()> {
     record.add(figure("p50", "p50"), at_share(&times, 0.5)?);
     record.add(figure("p99", "p99"), at_share(&times, 0.99)?);
     record.add(figure("last", "the last one"), at_share(&times, 1.0)?);
-    rss(record, "listened", "500 listeners", &gateway)?;
+    rss(record, "events.rss", "500 listeners", &gateway)?;
     drop(gateway);
     bed.close().await
 }
@@ -238,9 +238,9 @@ pub async fn change(
     Ok(())
 }
 
-pub fn rss(record: &mut Record, part: &str, title: &str, gateway: &Gateway) -> anyhow::Result<()> {
+pub fn rss(record: &mut Record, id: &str, title: &str, gateway: &Gateway) -> anyhow::Result<()> {
     let title = format!("RSS of the gateway: {title}");
-    let figure = Figure::new(&format!("rest.rss.{part}"), &title, Unit::Mebibytes);
+    let figure = Figure::new(&format!("rest.{id}"), &title, Unit::Mebibytes);
     record.add(figure.resolution(0.5), gateway.memory()?.resident);
     Ok(())
 }
