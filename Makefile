@@ -37,7 +37,7 @@ lint: ## formatting, clippy, shellcheck, go vet
 
 fmt: ## format the sources
 	@cargo fmt
-	@gofmt -w deploy/local tests/games
+	@gofmt -w deploy/local deploy/compose tests/games
 
 crds: ## write what is generated from the types and the calls: crds/, docs/api.md, docs/openapi.json, docs/rest-reference.md
 	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds --test rest_reference

@@ -3,6 +3,7 @@
 mod audit;
 mod controller;
 mod figure;
+mod gateway;
 mod load;
 mod procfs;
 mod record;
