@@ -114,10 +114,20 @@ fn game(manifest: &Value, name: &str, report: &mut Report) {
             Explanation::default()
         }
     };
-    let Explanation { does, wrong, think } = explanation;
-    if !does.is_empty() {
-        report.line("\n  What it will do");
-        for (word, sentence) in does {
+    let Explanation {
+        does,
+        on_cluster,
+        wrong,
+        think,
+    } = explanation;
+    for (title, sentences) in [
+        ("What it will do", does),
+        ("What it will do on a cluster", on_cluster),
+    ] {
+        if !sentences.is_empty() {
+            report.line(&format!("\n  {title}"));
+        }
+        for (word, sentence) in sentences {
             report.line(&format!("    {word:<WIDTH$} {sentence}"));
         }
     }

@@ -30,6 +30,21 @@ fn a_good_game_is_explained_and_has_no_mistake() {
 }
 
 #[test]
+fn what_a_cluster_makes_of_a_game_has_a_heading_of_its_own() {
+    let report = report(&GOOD.replace("spec:", "spec:\n  exposure: NodePort"));
+    assert_eq!(report.mistakes, 0, "{}", report.text);
+    assert!(
+        report.text.contains(
+            "\n  What it will do on a cluster\n    reached     by a Service of its session: "
+        ),
+        "{}",
+        report.text
+    );
+    let docker = GOOD.replace("spec:", "spec:\n  runtimes: [Docker]");
+    assert!(!super::report(&docker).text.contains("on a cluster\n"));
+}
+
+#[test]
 fn each_mistake_counts_once() {
     let text = GOOD.replace("containerPort: 4000", "containerPort: 400000, colour: red");
     let report = report(&text);
