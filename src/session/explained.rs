@@ -9,8 +9,8 @@ use serde_json::json;
 use super::contract::{Contract, Refusal, resolve};
 use super::quoted::{plain, quoted};
 use crate::api::{
-    Exposure, Game, GamePort, GameSession, GameSpec, ImagePullPolicy, ParameterDeclaration, PortPolicy,
-    PortProtocol, Readiness, ResourceList, RuntimeKind,
+    Exposure, Game, GamePort, GameSession, GameSpec, ImagePullPolicy, ParameterDeclaration,
+    PortPolicy, PortProtocol, Readiness, ResourceList, RuntimeKind,
 };
 
 /// One Game, explained.

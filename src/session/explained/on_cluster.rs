@@ -77,7 +77,10 @@ pub(super) fn does(contract: &Contract) -> Vec<(&'static str, String)> {
         let names: Vec<String> = image_pull_secrets.iter().map(|name| quoted(name)).collect();
         does.push((
             "credentials",
-            format!("for the image: Secret {} of its namespace", names.join(", ")),
+            format!(
+                "for the image: Secret {} of its namespace",
+                names.join(", ")
+            ),
         ));
     }
     if let Some(host) = host_users {
@@ -183,7 +186,11 @@ fn neighbours(affinity: &Affinity) -> Vec<String> {
     let mut wished = Vec::new();
     for (pods, must, rather) in [
         (&affinity.pod_affinity, "must share", "rather shares"),
-        (&affinity.pod_anti_affinity, "never shares", "rather does not share"),
+        (
+            &affinity.pod_anti_affinity,
+            "never shares",
+            "rather does not share",
+        ),
     ] {
         let Some(pods) = pods else { continue };
         let PodAffinity {
@@ -191,9 +198,7 @@ fn neighbours(affinity: &Affinity) -> Vec<String> {
             preferred_during_scheduling_ignored_during_execution: preferred,
         } = pods;
         let terms = required.iter().map(|term| (must, term));
-        let wishes = preferred
-            .iter()
-            .map(|one| (rather, &one.pod_affinity_term));
+        let wishes = preferred.iter().map(|one| (rather, &one.pod_affinity_term));
         for (verb, term) in terms.chain(wishes) {
             wished.push(format!(
                 "{verb} its {} with {}",
@@ -271,7 +276,11 @@ pub(super) fn think(spec: &GameSpec) -> Vec<String> {
         .affinity
         .as_ref()
         .and_then(|affinity| affinity.pod_anti_affinity.as_ref())
-        .is_some_and(|away| away.required_during_scheduling_ignored_during_execution.iter().any(of_itself));
+        .is_some_and(|away| {
+            away.required_during_scheduling_ignored_during_execution
+                .iter()
+                .any(of_itself)
+        });
     if alone {
         think.push(
             "podAntiAffinity keeps the Game's sessions apart: one more than there are places waits with Unschedulable".to_owned(),
@@ -279,7 +288,8 @@ pub(super) fn think(spec: &GameSpec) -> Vec<String> {
     }
     if spec.image_pull_policy == ImagePullPolicy::Never {
         think.push(
-            "imagePullPolicy is Never: on a cluster every node must have the image already".to_owned(),
+            "imagePullPolicy is Never: on a cluster every node must have the image already"
+                .to_owned(),
         );
     }
     think

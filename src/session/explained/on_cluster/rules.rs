@@ -38,9 +38,8 @@ pub(in super::super) fn broken(spec: &GameSpec) -> Option<String> {
     }
     let selectors = affinity.into_iter().flat_map(selectors);
     let spread = spec.topology_spread_constraints.iter();
-    let spread = spread.filter_map(|one| {
-        Some(("topologySpreadConstraints", one.label_selector.as_ref()?))
-    });
+    let spread =
+        spread.filter_map(|one| Some(("topologySpreadConstraints", one.label_selector.as_ref()?)));
     selectors.chain(spread).find_map(|(place, selector)| {
         let wrong = selector
             .match_expressions
@@ -102,9 +101,7 @@ fn selectors(affinity: &Affinity) -> Vec<(&'static str, &LabelSelector)> {
         } = pods;
         let wished = preferred.iter().map(|one| &one.pod_affinity_term);
         let selectors = required.iter().chain(wished);
-        found.extend(
-            selectors.filter_map(|term| Some((place, term.label_selector.as_ref()?))),
-        );
+        found.extend(selectors.filter_map(|term| Some((place, term.label_selector.as_ref()?))));
     }
     found
 }

@@ -45,7 +45,14 @@ fn a_game_that_says_nothing_of_clusters_is_told_what_they_do_all_the_same() {
         .collect();
     assert_eq!(
         words,
-        ["reached", "reserves", "nodes", "taints", "neighbours", "volumes"]
+        [
+            "reached",
+            "reserves",
+            "nodes",
+            "taints",
+            "neighbours",
+            "volumes"
+        ]
     );
     is_told(
         json!({}),
@@ -64,15 +71,28 @@ fn a_game_that_says_nothing_of_clusters_is_told_what_they_do_all_the_same() {
 fn each_way_to_players_is_told_and_no_two_alike() {
     let ways = [
         (json!({}), "as --pod-exposure of the controller says"),
-        (json!({"exposure": "HostPort"}), "by ports of its node, out of"),
-        (json!({"exposure": "NodePort"}), "one number of --node-port-range"),
-        (json!({"exposure": "LoadBalancer"}), "not Ready before the address is there"),
+        (
+            json!({"exposure": "HostPort"}),
+            "by ports of its node, out of",
+        ),
+        (
+            json!({"exposure": "NodePort"}),
+            "one number of --node-port-range",
+        ),
+        (
+            json!({"exposure": "LoadBalancer"}),
+            "not Ready before the address is there",
+        ),
         (json!({"exposure": "None"}), "at the Pod's own address"),
     ];
     for (more, words) in &ways {
         let said: Vec<bool> = ways
             .iter()
-            .map(|(other, _)| told(other.clone(), "reached").expect("a way").contains(words))
+            .map(|(other, _)| {
+                told(other.clone(), "reached")
+                    .expect("a way")
+                    .contains(words)
+            })
             .collect();
         assert_eq!(said.iter().filter(|said| **said).count(), 1, "{words}");
         let sentence = told(more.clone(), "reached").expect("a way");
@@ -82,7 +102,8 @@ fn each_way_to_players_is_told_and_no_two_alike() {
 
 #[test]
 fn a_port_that_is_not_dynamic_is_on_its_node_whatever_the_controller_says() {
-    let fixed = json!({"ports": [{"name": "game", "portPolicy": "Passthrough"}], "args": ["$(PORT_GAME)"]});
+    let fixed =
+        json!({"ports": [{"name": "game", "portPolicy": "Passthrough"}], "args": ["$(PORT_GAME)"]});
     is_told(
         fixed,
         "reached",
@@ -208,38 +229,89 @@ fn what_an_api_server_would_refuse_is_wrong_in_its_own_words_and_at_its_place() 
         ]}}})
     };
     let bears = |one: Value| json!({"tolerations": [{"key": "fine", "operator": "Exists"}, one]});
-    let fixed = json!([{"name": "game", "containerPort": 1, "portPolicy": "Static", "hostPort": 1}]);
+    let fixed =
+        json!([{"name": "game", "containerPort": 1, "portPolicy": "Static", "hostPort": 1}]);
     let spread = json!({"topologySpreadConstraints": [{
         "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]},
     }]});
     let mistakes = [
-        (json!({"exposure": "NodePort", "ports": fixed}), "", rules::EXPOSURE),
-        (bears(json!({"key": "a", "operator": "Exists", "value": "b"})), "tolerations[1]: ", rules::VALUE),
-        (bears(json!({"effect": "NoSchedule"})), "tolerations[1]: ", rules::KEY),
-        (bears(json!({"key": "a", "tolerationSeconds": 5})), "tolerations[1]: ", rules::SECONDS),
-        (node(json!({"key": "a", "operator": "In"})), "affinity.nodeAffinity, key \"a\": ", rules::NODE),
-        (node(json!({"key": "a", "operator": "Gt", "values": ["1", "2"]})), "affinity.nodeAffinity, key \"a\": ", rules::NODE),
-        (node(json!({"key": "a", "operator": "Exists", "values": ["1"]})), "affinity.nodeAffinity, key \"a\": ", rules::NODE),
-        (near("podAffinity", json!({"key": "a", "operator": "NotIn"})), "affinity.podAffinity, key \"a\": ", rules::LABEL),
-        (near("podAntiAffinity", json!({"key": "a", "operator": "Exists", "values": ["1"]})), "affinity.podAntiAffinity, key \"a\": ", rules::LABEL),
-        (spread, "topologySpreadConstraints, key \"a\": ", rules::LABEL),
+        (
+            json!({"exposure": "NodePort", "ports": fixed}),
+            "",
+            rules::EXPOSURE,
+        ),
+        (
+            bears(json!({"key": "a", "operator": "Exists", "value": "b"})),
+            "tolerations[1]: ",
+            rules::VALUE,
+        ),
+        (
+            bears(json!({"effect": "NoSchedule"})),
+            "tolerations[1]: ",
+            rules::KEY,
+        ),
+        (
+            bears(json!({"key": "a", "tolerationSeconds": 5})),
+            "tolerations[1]: ",
+            rules::SECONDS,
+        ),
+        (
+            node(json!({"key": "a", "operator": "In"})),
+            "affinity.nodeAffinity, key \"a\": ",
+            rules::NODE,
+        ),
+        (
+            node(json!({"key": "a", "operator": "Gt", "values": ["1", "2"]})),
+            "affinity.nodeAffinity, key \"a\": ",
+            rules::NODE,
+        ),
+        (
+            node(json!({"key": "a", "operator": "Exists", "values": ["1"]})),
+            "affinity.nodeAffinity, key \"a\": ",
+            rules::NODE,
+        ),
+        (
+            near("podAffinity", json!({"key": "a", "operator": "NotIn"})),
+            "affinity.podAffinity, key \"a\": ",
+            rules::LABEL,
+        ),
+        (
+            near(
+                "podAntiAffinity",
+                json!({"key": "a", "operator": "Exists", "values": ["1"]}),
+            ),
+            "affinity.podAntiAffinity, key \"a\": ",
+            rules::LABEL,
+        ),
+        (
+            spread,
+            "topologySpreadConstraints, key \"a\": ",
+            rules::LABEL,
+        ),
     ];
     let definitions = serde_json::to_string(&crate::api::crds()).expect("JSON");
     for (more, place, words) in mistakes {
         assert_eq!(explained(more).wrong, Some(format!("{place}{words}")));
-        assert!(definitions.contains(words), "{words} is no rule of the definitions");
+        assert!(
+            definitions.contains(words),
+            "{words} is no rule of the definitions"
+        );
     }
 }
 
 #[test]
 fn a_game_for_docker_alone_is_told_nothing_of_clusters_but_that_its_fields_do_nothing() {
-    let docker = explained(json!({"runtimes": ["Docker"], "exposure": "NodePort", "hostUsers": false}));
+    let docker =
+        explained(json!({"runtimes": ["Docker"], "exposure": "NodePort", "hostUsers": false}));
     assert_eq!(docker.on_cluster, []);
     let idle = "runtimes has no Pod: exposure, hostUsers will do nothing".to_owned();
     assert!(docker.think.contains(&idle), "{:?}", docker.think);
     let silent = explained(json!({"runtimes": ["Docker"]})).think;
-    assert!(!silent.iter().any(|one| one.contains("no Pod")), "{silent:?}");
+    assert!(
+        !silent.iter().any(|one| one.contains("no Pod")),
+        "{silent:?}"
+    );
 }
 
 #[test]
@@ -253,7 +325,10 @@ fn a_game_for_pods_alone_is_told_no_port_of_a_docker_host() {
         port(json!({"runtimes": ["Pod"], "exposure": "LoadBalancer"})),
         "game 4000 TCP; this is status.address"
     );
-    for more in [json!({"runtimes": ["Pod"]}), json!({"exposure": "LoadBalancer"})] {
+    for more in [
+        json!({"runtimes": ["Pod"]}),
+        json!({"exposure": "LoadBalancer"}),
+    ] {
         assert_eq!(
             port(more),
             "game 4000 TCP, reached at a free number of the controller's range; this is status.address"
@@ -266,14 +341,29 @@ fn traps_of_clusters_are_told_where_they_stand_and_nowhere_else() {
     let away = |term: Value| json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}});
     let bears = |more: Value| json!({"tolerations": [more]});
     for (trap, words) in [
-        (json!({"exposure": "LoadBalancer"}), "no session is ever Ready"),
+        (
+            json!({"exposure": "LoadBalancer"}),
+            "no session is ever Ready",
+        ),
         (json!({"exposure": "None"}), "cannot connect to a Pod"),
-        (bears(json!({"operator": "Exists"})), "whose node died is not moved"),
-        (away(json!({"topologyKey": "kubernetes.io/hostname"})), "keeps the Game's sessions apart"),
-        (json!({"imagePullPolicy": "Never"}), "every node must have the image"),
+        (
+            bears(json!({"operator": "Exists"})),
+            "whose node died is not moved",
+        ),
+        (
+            away(json!({"topologyKey": "kubernetes.io/hostname"})),
+            "keeps the Game's sessions apart",
+        ),
+        (
+            json!({"imagePullPolicy": "Never"}),
+            "every node must have the image",
+        ),
     ] {
         let found = explained(trap).think;
-        assert!(found.iter().any(|one| one.contains(words)), "{words}: {found:?}");
+        assert!(
+            found.iter().any(|one| one.contains(words)),
+            "{words}: {found:?}"
+        );
         for harmless in [
             json!({"exposure": "NodePort"}),
             bears(json!({"key": "spot", "operator": "Exists", "effect": "NoExecute"})),
@@ -282,7 +372,10 @@ fn traps_of_clusters_are_told_where_they_stand_and_nowhere_else() {
             away(json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "loud"}}})),
         ] {
             let found = explained(harmless).think;
-            assert!(!found.iter().any(|one| one.contains(words)), "{words}: {found:?}");
+            assert!(
+                !found.iter().any(|one| one.contains(words)),
+                "{words}: {found:?}"
+            );
         }
     }
 }
