@@ -188,7 +188,7 @@ if (folder) {
     await at('#/games');
     await taken(page, 'games-1280-light', 'The Battle for Wesnoth', 1280, 480);
     await at('#/sessions/friday');
-    await taken(page, 'detail-1280-light', 'Accepted: True', 1280, 1400);
+    await taken(page, 'detail-1280-light', 'Accepted: True', 1280, 1240);
   });
 
   test('pictures of who is not let in, and of who has lost the gateway', async ({ page }) => {
