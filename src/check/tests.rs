@@ -73,6 +73,35 @@ fn what_only_the_contract_sees_is_found_too() {
 }
 
 #[test]
+fn what_kubectl_would_not_read_as_a_text_is_a_mistake_unless_it_is_quoted() {
+    let asks = |hex: &str| {
+        let exchange = format!("{{exchange: {{port: game, sendHex: {hex}, expect: .}}}}");
+        report(&GOOD.replace("{tcpSocket: {port: game}}", &exchange))
+    };
+    let bare = asks("00000000");
+    assert_eq!(bare.mistakes, 1, "{}", bare.text);
+    assert!(
+        bare.text.contains(
+            "    - spec.readiness.exchange.sendHex: kubectl reads 00000000 as a number: put it into quotes\n"
+        ),
+        "{}",
+        bare.text
+    );
+    for quoted in ["\"00000000\"", "'00000000'", "00ff"] {
+        assert_eq!(asks(quoted).mistakes, 0, "{quoted}");
+    }
+    let truth = report(&GOOD.replace("spec:", "spec:\n  args: [fast, on]"));
+    assert_eq!(truth.mistakes, 1, "{}", truth.text);
+    assert!(
+        truth
+            .text
+            .contains("spec.args[1]: kubectl reads on as a truth value"),
+        "{}",
+        truth.text
+    );
+}
+
+#[test]
 fn a_name_that_is_no_label_is_a_mistake() {
     let report = report(&GOOD.replace("chess}", "Chess}"));
     assert_eq!(report.mistakes, 1, "{}", report.text);
