@@ -304,7 +304,7 @@ fn what_an_api_server_would_refuse_is_wrong_in_its_own_words_and_at_its_place() 
 fn a_game_for_docker_alone_is_told_nothing_of_clusters_but_that_its_fields_do_nothing() {
     let docker =
         explained(json!({"runtimes": ["Docker"], "exposure": "NodePort", "hostUsers": false}));
-    assert_eq!(docker.on_cluster, []);
+    assert!(docker.on_cluster.is_empty(), "{:?}", docker.on_cluster);
     let idle = "runtimes has no Pod: exposure, hostUsers will do nothing".to_owned();
     assert!(docker.think.contains(&idle), "{:?}", docker.think);
     let silent = explained(json!({"runtimes": ["Docker"]})).think;
