@@ -200,21 +200,25 @@ impl PodRuntime {
         }
     }
 
-    async fn storage_now(&self, key: &SessionKey, wanted: &[String]) -> Option<StorageSeen> {
+    async fn storage_now(
+        &self,
+        key: &SessionKey,
+        wanted: &[String],
+    ) -> Result<StorageSeen, String> {
         if wanted.is_empty() {
-            return Some(StorageSeen::default());
+            return Ok(StorageSeen::default());
         }
         let ours = ListParams::default().labels(&format!("{}={}", keys::UID, key.uid));
         let listed = act::bounded(async { self.claims(&key.namespace).list_metadata(&ours).await })
             .await
-            .ok()?;
+            .map_err(|failure| EffectError::from(failure).to_string())?;
         let present: Vec<String> = listed.items.iter().map(ResourceExt::name_any).collect();
         let missing = wanted
             .iter()
             .filter(|name| !present.contains(name))
             .cloned()
             .collect();
-        Some(StorageSeen { present, missing })
+        Ok(StorageSeen { present, missing })
     }
 
     fn owned(&self) -> Vec<Owned> {
@@ -275,7 +279,7 @@ impl Runtime for PodRuntime {
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
         Box::pin(self.storage_now(key, wanted))
     }
 
