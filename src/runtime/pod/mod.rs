@@ -252,9 +252,9 @@ impl Runtime for PodRuntime {
     }
 
     fn choose_ports(&self, key: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort> {
-        let (held, nodes) = (self.store.held(&key.uid), self.store.nodes());
-        let range = self.config.port_range.clone();
-        self.ports.choose(&key.uid, ports, range, held, nodes)
+        let held = |number, transport| self.store.holders(&key.uid, (number, transport));
+        let (range, nodes) = (self.config.port_range.clone(), self.store.nodes());
+        self.ports.choose(&key.uid, ports, range, &held, nodes)
     }
 
     fn choose_for(&self, key: &SessionKey, contract: &Contract) -> Result<ChosenPorts, NoPort> {
@@ -265,7 +265,7 @@ impl Runtime for PodRuntime {
                 let range = self.config.node_port_range.clone();
                 let ports = &contract.terms.ports;
                 // What others hold the API server knows, and refuses.
-                self.ports.choose(&key.uid, ports, range, HashMap::new(), 1)
+                self.ports.choose(&key.uid, ports, range, &|_, _| 0, 1)
             }
             Exposure::LoadBalancer | Exposure::None => Ok(ports::own(&contract.terms.ports)),
         }
