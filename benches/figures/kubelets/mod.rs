@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::world::{World, connect};
+pub use nodes::complete;
 
 /// Requests at once, of all kubelets together.
 const AT_ONCE: usize = 32;
@@ -93,7 +94,7 @@ impl Kubelets {
     /// So many nodes, all ready when this returns, which serve the Pods of a namespace that holds none yet.
     pub async fn start(world: &World, namespace: &str, nodes: usize) -> anyhow::Result<Kubelets> {
         let client = connect().await?;
-        nodes::complete(&world.client, namespace).await?;
+        complete(&world.client, namespace).await?;
         let names: Vec<String> = (0..nodes).map(|n| format!("{namespace}-{n}")).collect();
         for name in &names {
             nodes::make(&client, name).await?;

@@ -77,6 +77,9 @@ pub async fn burst(bench: &Bench, like: &Like, maker: Maker, count: usize) -> an
 impl Bare {
     async fn open(bench: &Bench, like: &Like, maker: Maker) -> anyhow::Result<Bare> {
         let namespace = bench.world.namespace("floor").await?;
+        if like.pod.is_some() {
+            kubelets::complete(&bench.world.client, &namespace).await?;
+        }
         let (recorded, ready) = statuses(&like.session)?;
         Ok(Bare {
             path: sessions_path(&namespace),
