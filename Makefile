@@ -64,7 +64,7 @@ images: ## make the images of the sample and test games (as root on Debian or Ub
 	@deploy/games/images
 
 cluster: ## a real Kubernetes cluster on this machine, in namespaces of its own (as root; NODES=2)
-	@deploy/local/cluster up --nodes $(or $(NODES),1)
+	@deploy/local/cluster up --nodes $(or $(NODES),1) --volumes 16
 
 cluster-down: ## end that cluster; nothing of it stays
 	@deploy/local/cluster down

@@ -14,6 +14,8 @@ mod controller;
 mod figure;
 #[path = "../benches/figures/gateway.rs"]
 mod gateway;
+#[path = "../benches/figures/kubelets/mod.rs"]
+mod kubelets;
 #[path = "../benches/figures/load.rs"]
 mod load;
 #[path = "../benches/figures/procfs.rs"]
@@ -169,6 +171,15 @@ fn only_chooses_rows_by_the_beginnings_of_their_figures() {
         ["ready.paced_12.", "ready.paced_12_own."]
     );
     assert_eq!(ids("rss.10000,failover"), ["failover.", "pool.10000."]);
+    assert_eq!(
+        ids("pods."),
+        [
+            "pods.burst.500.",
+            "pods.ready.paced_12.",
+            "pods.pool.2000.",
+            "pods.pool.10000."
+        ]
+    );
     assert_eq!(ids("nothing"), [] as [&str; 0]);
     assert_eq!(
         ids("").len(),

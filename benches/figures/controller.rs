@@ -41,6 +41,13 @@ impl Options {
         }
     }
 
+    /// As Pods of the cluster, with so many host ports that none is short.
+    pub fn pods(namespace: &str) -> Options {
+        Options::docker(namespace)
+            .flag("--runtimes", "Pod")
+            .flag("--port-range", "20000-60000")
+    }
+
     /// On the simulated runtime, its journal named after the namespace: a second controller, or the next one, with
     /// the same namespace has the same engine and the same containers. Each is ready `after` its start.
     pub fn simulated(world: &World, namespace: &str, after: Duration) -> Options {

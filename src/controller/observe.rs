@@ -71,10 +71,10 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
             Err(_) => Vec::new(),
         };
         match runtime.storage(&key, &wanted).await {
-            Some(found) => storage = found,
-            None => {
-                let why = "the engine did not say which volumes it has";
-                seen = Seen::Unknown(Doubt::EngineUnreachable(why.to_owned()));
+            Ok(found) => storage = found,
+            Err(words) => {
+                let why = format!("it is not known which storage there is: {words}");
+                seen = Seen::Unknown(Doubt::EngineUnreachable(why));
             }
         }
     }

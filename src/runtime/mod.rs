@@ -152,12 +152,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// These host ports of the session clashed: do not choose them for 5 minutes.
     fn shun_ports(&self, key: &SessionKey, ports: &[u16]);
 
-    /// Which storage of the session exists; `wanted` are volume names. None: cannot tell.
+    /// Which storage of the session exists; `wanted` are volume names. Err: why nobody can tell.
     fn storage<'a>(
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>>;
+    ) -> BoxFuture<'a, Result<StorageSeen, String>>;
 
     /// One write, to the recorded engine and no other.
     fn act<'a>(

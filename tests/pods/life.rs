@@ -5,8 +5,9 @@ use kube::ResourceExt;
 
 use crate::bed::Bed;
 use crate::make::{GameMaker, session, testgame};
+use crate::samples::SAMPLES;
 
-/// The test game with no storage: the cluster of the tests makes no volumes by itself.
+/// The test game with no storage: the cluster of the tests has few volumes.
 fn game() -> GameMaker {
     testgame("arena").no_storage()
 }
@@ -29,6 +30,26 @@ async fn the_same_game_and_session_run_as_a_pod_and_answer_on_their_address() {
     assert_eq!(container.node_name.as_deref(), Some("node1"));
     assert_eq!(status.engine.and_then(|engine| engine.name), None);
     assert!(ready.metadata.finalizers.is_none(), "no finalizer");
+    bed.close().await;
+}
+
+/// With `tests/real`, where the same two are played on an engine.
+#[tokio::test]
+async fn the_samples_are_played_as_pods_with_no_line_changed_but_the_runtime() {
+    let bed = Bed::open("pods-samples").await;
+    for sample in SAMPLES {
+        sample.apply(&bed.client, &bed.namespace, "Pod").await;
+    }
+    for sample in SAMPLES {
+        let play = bed.known(sample.session).await;
+        let ready = play.until_ready().await;
+        let status = ready.status.expect("a status");
+        assert_eq!(status.runtime.as_deref(), Some("Pod"));
+        let address = status.address.expect("an address");
+        let words = format!("{sample:?} answers at {address}");
+        let asked = || async { sample.answers(&address).await.then_some(()) };
+        play.until_seen(&words, asked).await;
+    }
     bed.close().await;
 }
 

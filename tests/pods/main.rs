@@ -19,6 +19,8 @@ mod life;
 mod make;
 mod placed;
 mod ready;
+#[path = "../real/harness/samples.rs"]
+mod samples;
 #[path = "../real/harness/wait.rs"]
 mod wait;
 mod waits;

@@ -5,7 +5,8 @@ use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::harness::play::{is, observed, phase_of, why};
+use crate::harness::play::{Play, is, observed, phase_of, why};
+use crate::harness::samples::SAMPLES;
 use crate::harness::{GameMaker, Scene, ask, session, testgame, until};
 
 /// A Game as we ship it in `deploy/games`.
@@ -30,6 +31,31 @@ async fn wesnoth_is_ready_when_its_own_greeting_comes() {
     let address = play.address().await;
     let (_, length) = ask::wesnoth(&address).await.expect("Wesnoth greets");
     assert!(length > 0, "an empty greeting");
+    scene.close(controller).await;
+}
+
+/// With `tests/pods`, where the same two are played as Pods.
+#[tokio::test]
+async fn the_samples_are_played_on_an_engine_with_no_line_changed_but_the_runtime() {
+    let (scene, controller) = Scene::with_controller("samples").await;
+    for sample in SAMPLES {
+        sample
+            .apply(&scene.client, &scene.namespace, "Docker")
+            .await;
+    }
+    for sample in SAMPLES {
+        let session = scene.sessions().get(sample.session).await;
+        let play = Play::new(&scene, &session.expect("just created"));
+        let ready = play.until_ready().await;
+        let status = ready.status.expect("a status");
+        assert_eq!(status.runtime.as_deref(), Some("Docker"));
+        let address = play.address().await;
+        let words = format!("{sample:?} answers at {address}");
+        until(&words, || async {
+            sample.answers(&address).await.then_some(())
+        })
+        .await;
+    }
     scene.close(controller).await;
 }
 

@@ -1,5 +1,5 @@
-//! What a run on the simulated runtime lies in: a fresh namespace with a Game, a journal, a controller that leads, an
-//! observer. Nothing of an earlier run is in it. Waits are bounded, and a failed one tells what the controller said.
+//! What a run on a runtime without games lies in: a fresh namespace with a Game, a journal or kubelets, a controller that
+//! leads, an observer. Nothing of an earlier run is in it. Waits are bounded, and a failed one tells what the controller said.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,40 @@ use anyhow::Context;
 
 use super::Bench;
 use crate::controller::{Controller, Metrics, Options};
+use crate::kubelets::Kubelets;
 use crate::load::{self, CLIENTS, LIMIT, Load, Maker, Posted, Times, milliseconds};
 use crate::procfs::Cpu;
 use crate::watch::Observer;
 use crate::world::{ControlPlane, World};
+
+/// What stands in for the machines that games run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file, inside the controller: no API server and no engine knows of a container.
+    Simulated,
+    /// Pods, on nodes that are objects only.
+    Pods,
+}
+
+/// Nodes, where there are any.
+const NODES: usize = 16;
+
+impl Place {
+    /// The id of a figure that is taken in both.
+    pub fn id(self, of: &str) -> String {
+        match self {
+            Place::Simulated => of.to_owned(),
+            Place::Pods => format!("pods.{of}"),
+        }
+    }
+}
 
 pub struct Bed {
     pub namespace: String,
     pub options: Options,
     pub controller: Controller,
     pub observer: Observer,
+    kubelets: Option<Kubelets>,
     load: Load,
     names: Vec<String>,
 }
@@ -47,10 +71,24 @@ impl Watched {
 impl Bed {
     /// A fresh one whose containers are ready at their start.
     pub async fn open(bench: &Bench, stem: &str) -> anyhow::Result<Bed> {
+        Bed::open_at(bench, stem, Place::Simulated).await
+    }
+
+    /// The same in this place.
+    pub async fn open_at(bench: &Bench, stem: &str, place: Place) -> anyhow::Result<Bed> {
         let world = &bench.world;
         let namespace = world.namespace(stem).await?;
         load::make_game(&world.client, &namespace, &load::simulated_game(GAME)).await?;
-        let options = Options::simulated(world, &namespace, Duration::ZERO);
+        let (options, kubelets) = match place {
+            Place::Simulated => {
+                let options = Options::simulated(world, &namespace, Duration::ZERO);
+                (options, None)
+            }
+            Place::Pods => {
+                let kubelets = Kubelets::start(world, &namespace, NODES).await?;
+                (Options::pods(&namespace), Some(kubelets))
+            }
+        };
         let observer = Observer::start(&namespace).await?;
         let controller = Controller::start(world, &options).await?;
         let load = Load {
@@ -65,6 +103,7 @@ impl Bed {
             options,
             controller,
             observer,
+            kubelets,
             load,
             names: Vec::new(),
         })
@@ -179,7 +218,7 @@ impl Bed {
         self.empty_by(CLIENTS).await
     }
 
-    /// The same with so many requests at once.
+    /// The same with so many requests at once. Their Pods may be there for longer.
     pub async fn empty_by(&mut self, clients: usize) -> anyhow::Result<()> {
         self.load
             .delete(std::mem::take(&mut self.names), clients)
@@ -188,16 +227,54 @@ impl Bed {
         self.hold(waited)
     }
 
+    /// Waits until the garbage collector has taken the Pods of sessions that are gone; how many a second it took. None:
+    /// there is no Pod.
+    pub async fn collected(&mut self) -> anyhow::Result<Option<f64>> {
+        let Some(kubelets) = &self.kubelets else {
+            return Ok(None);
+        };
+        let (pods, began) = (kubelets.pods(), Instant::now());
+        let waited = kubelets.until_none(LIMIT).await;
+        let rate = pods as f64 / began.elapsed().as_secs_f64();
+        self.hold(waited)?;
+        Ok((pods > 0).then_some(rate))
+    }
+
+    /// What stands in for machines here.
+    pub fn place(&self) -> Place {
+        match self.kubelets {
+            None => Place::Simulated,
+            Some(_) => Place::Pods,
+        }
+    }
+
+    /// Takes the Pods of sessions that are gone away at once, if there are any.
+    pub async fn clear_pods(&mut self) -> anyhow::Result<()> {
+        let Some(kubelets) = &self.kubelets else {
+            return Ok(());
+        };
+        let cleared = kubelets.clear(LIMIT).await;
+        self.hold(cleared)
+    }
+
     /// Ends the run: nothing of it is left on the API server but the namespace.
     pub async fn close(mut self) -> anyhow::Result<()> {
         self.empty().await?;
+        self.clear_pods().await?;
         self.controller.alive()?;
-        self.controller.kill()
+        self.controller.kill()?;
+        match self.kubelets.take() {
+            Some(kubelets) => kubelets.stop().await,
+            None => Ok(()),
+        }
     }
 
     /// A failed wait tells what the controller said.
     pub fn hold<T>(&mut self, waited: anyhow::Result<T>) -> anyhow::Result<T> {
         self.controller.alive()?;
+        if let Some(kubelets) = &self.kubelets {
+            kubelets.alive()?;
+        }
         waited.map_err(|error| self.controller.report(&format!("{error:#}")))
     }
 }

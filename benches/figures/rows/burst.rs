@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 
-use super::bed::Bed;
-use super::{Bench, Row, Run, Setting, floor, ready};
+use super::bed::{Bed, Place};
+use super::floor::{self, Like};
+use super::{Bench, Row, Run, Setting, ready};
 use crate::figure::{Figure, Unit};
 use crate::load::{Maker, at_share};
 use crate::record::Record;
@@ -15,38 +16,80 @@ pub fn rows() -> Vec<Row> {
             setting: Setting::Timed,
             seconds: 40,
             once: false,
-            run: |run| Box::pin(burst(run, "", Maker::Kubectl)),
+            run: |run| Box::pin(burst(run, &KUBECTL)),
         },
         Row {
             ids: &["burst.500_own.", "cpu.burst_500_own."],
             setting: Setting::Timed,
             seconds: 40,
             once: false,
-            run: |run| Box::pin(burst(run, "_own", Maker::Own)),
+            run: |run| Box::pin(burst(run, &OWN)),
+        },
+        Row {
+            ids: &["pods.burst.500.", "pods.cpu.burst_500."],
+            setting: Setting::Timed,
+            seconds: 80,
+            once: false,
+            run: |run| Box::pin(burst(run, &PODS)),
         },
     ]
 }
 
 const RATE: &str = "burst.500.ready_per_second";
 
-async fn burst(run: Run<'_>, kind: &str, maker: Maker) -> anyhow::Result<()> {
+/// One burst.
+struct Burst {
+    kind: &'static str,
+    words: &'static str,
+    place: Place,
+    maker: Maker,
+    /// Ready a second.
+    budget: f64,
+}
+
+const KUBECTL: Burst = Burst {
+    kind: "",
+    words: "burst of 500",
+    place: Place::Simulated,
+    maker: Maker::Kubectl,
+    budget: 100.0,
+};
+const OWN: Burst = Burst {
+    kind: "_own",
+    words: "burst of 500, finalizer at create",
+    place: Place::Simulated,
+    maker: Maker::Own,
+    budget: 100.0,
+};
+const PODS: Burst = Burst {
+    kind: "",
+    words: "burst of 500 Pods",
+    place: Place::Pods,
+    maker: Maker::Kubectl,
+    budget: 60.0,
+};
+
+async fn burst(run: Run<'_>, burst: &Burst) -> anyhow::Result<()> {
     let Run { bench, record } = run;
+    let Burst {
+        kind,
+        words,
+        place,
+        maker,
+        budget,
+    } = *burst;
     let count = bench.size(500, 60);
-    let mut bed = Bed::open(bench, "burst").await?;
+    let mut bed = Bed::open_at(bench, "burst", place).await?;
     bed.warm_up(bench, maker).await?;
     let load = bed.load(maker, "s");
     let watched = bed.burst(bench, &load, count).await?;
     let one = &watched.posted.first().context("nothing arrived")?.name;
-    let like = floor::session(&bench.world.client, &bed.namespace, one).await?;
+    let like = Like::of(&bench.world.client, &bed, one).await?;
     bed.close().await?;
     bench.world.settle().await?;
     let bare = floor::burst(bench, &like, maker, count).await?;
 
-    let words = match maker {
-        Maker::Kubectl => "burst of 500",
-        Maker::Own => "burst of 500, finalizer at create",
-    };
-    let id = |part: &str| format!("burst.500{kind}.{part}");
+    let id = |part: &str| place.id(&format!("burst.500{kind}.{part}"));
     let rate = Figure::new(
         &id("ready_per_second"),
         &format!("{words}: Ready a second"),
@@ -54,7 +97,7 @@ async fn burst(run: Run<'_>, kind: &str, maker: Maker) -> anyhow::Result<()> {
     );
     let rate = rate
         .higher_is_better()
-        .at_least(100.0)
+        .at_least(budget)
         .note("bound by the API server, which has the same cores");
     record.add_over(
         rate,
@@ -79,7 +122,7 @@ async fn burst(run: Run<'_>, kind: &str, maker: Maker) -> anyhow::Result<()> {
     let words = format!("CPU a session, {words}");
     ready::cpu(
         record,
-        &format!("burst_500{kind}"),
+        &place.id(&format!("cpu.burst_500{kind}")),
         &words,
         &watched.spent,
         Some(2.0),

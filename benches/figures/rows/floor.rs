@@ -1,19 +1,35 @@
-//! The floor that the API server itself sets: the writes of sessions, made by the driver alone, in a namespace that no
-//! controller serves. The status that is written is one that a controller wrote.
+//! The floor that the API server itself sets: the writes of sessions, those of their Pods among them where there are any,
+//! made by the driver alone, in a namespace that no controller serves. What is written is what a controller wrote.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use dillinger_runner::api::keys;
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::Bench;
+use super::bed::{Bed, Place};
+use crate::kubelets::{self, Pod};
 use crate::load::{CLIENTS, FINALIZER, Load, Maker, at_share, milliseconds, sessions_path};
 
 /// Objects of a paced floor.
 const OBJECTS: usize = 60;
+
+/// A session that is Ready, as the API server has it, and its Pod where it has one.
+pub struct Like {
+    session: Value,
+    pod: Option<LikePod>,
+}
+
+#[derive(Clone)]
+struct LikePod {
+    /// As it was posted, but for its name.
+    body: Value,
+    node: String,
+}
 
 /// Bare objects in a namespace of their own.
 struct Bare {
@@ -21,11 +37,11 @@ struct Bare {
     path: String,
     recorded: Value,
     ready: Value,
+    pod: Option<LikePod>,
 }
 
 /// The middle time of all writes to Ready, in milliseconds, one object after the other at this rate a second.
-/// `like` is a session that is Ready.
-pub async fn paced(bench: &Bench, like: &Value, maker: Maker, rate: f64) -> anyhow::Result<f64> {
+pub async fn paced(bench: &Bench, like: &Like, maker: Maker, rate: f64) -> anyhow::Result<f64> {
     let bare = Bare::open(bench, like, maker).await?;
     let (began, count) = (Instant::now(), bench.size(OBJECTS, 20));
     let mut times = Vec::with_capacity(count);
@@ -41,7 +57,7 @@ pub async fn paced(bench: &Bench, like: &Value, maker: Maker, rate: f64) -> anyh
 }
 
 /// Objects a second with as many clients as a burst has.
-pub async fn burst(bench: &Bench, like: &Value, maker: Maker, count: usize) -> anyhow::Result<f64> {
+pub async fn burst(bench: &Bench, like: &Like, maker: Maker, count: usize) -> anyhow::Result<f64> {
     let bare = Arc::new(Bare::open(bench, like, maker).await?);
     let began = Instant::now();
     let writes = (0..count).map(|number| {
@@ -59,9 +75,12 @@ pub async fn burst(bench: &Bench, like: &Value, maker: Maker, count: usize) -> a
 }
 
 impl Bare {
-    async fn open(bench: &Bench, like: &Value, maker: Maker) -> anyhow::Result<Bare> {
+    async fn open(bench: &Bench, like: &Like, maker: Maker) -> anyhow::Result<Bare> {
         let namespace = bench.world.namespace("floor").await?;
-        let (recorded, ready) = statuses(like)?;
+        if like.pod.is_some() {
+            kubelets::complete(&bench.world.client, &namespace).await?;
+        }
+        let (recorded, ready) = statuses(&like.session)?;
         Ok(Bare {
             path: sessions_path(&namespace),
             load: Load {
@@ -73,6 +92,7 @@ impl Bare {
             },
             recorded,
             ready,
+            pod: like.pod.clone(),
         })
     }
 
@@ -81,18 +101,40 @@ impl Bare {
         let name = format!("bare-{number}");
         let object = format!("{}/{name}", self.path);
         let status = format!("{object}/status");
-        self.load.post(name, Instant::now()).await?;
+        self.load.post(name.clone(), Instant::now()).await?;
         self.patch(&status, &self.recorded).await?;
-        if self.load.maker == Maker::Kubectl {
+        if let Some(pod) = &self.pod {
+            self.run(&name, pod).await?;
+        } else if self.load.maker == Maker::Kubectl {
             self.patch(&object, &json!({"metadata": {"finalizers": [FINALIZER]}}))
                 .await?;
         }
         self.patch(&status, &self.ready).await
     }
 
+    /// A Pod that is bound and runs.
+    async fn run(&self, name: &str, like: &LikePod) -> anyhow::Result<()> {
+        let (client, namespace) = (&self.load.client, &self.load.namespace);
+        let mut body = like.body.clone();
+        body["metadata"]["name"] = name.into();
+        let request = http::Request::post(pods_path(namespace))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(serde_json::to_vec(&body)?)?;
+        let pod: Pod = client
+            .request(request)
+            .await
+            .with_context(|| format!("Pod {name}"))?;
+        kubelets::begin(client, namespace, &pod, &like.node).await
+    }
+
     async fn clear(&self, count: usize) -> anyhow::Result<()> {
         let free = |number| async move {
-            let object = format!("{}/bare-{number}", self.path);
+            let name = format!("bare-{number}");
+            if self.pod.is_some() {
+                let (client, namespace) = (&self.load.client, &self.load.namespace);
+                return kubelets::delete(client, namespace, &name, None).await;
+            }
+            let object = format!("{}/{name}", self.path);
             self.patch(&object, &json!({"metadata": {"finalizers": null}}))
                 .await
         };
@@ -137,12 +179,55 @@ fn statuses(like: &Value) -> anyhow::Result<(Value, Value)> {
     Ok((json!({"status": recorded}), json!({"status": ready})))
 }
 
-/// A session as the API server has it.
-pub async fn session(client: &Client, namespace: &str, name: &str) -> anyhow::Result<Value> {
-    let request =
-        http::Request::get(format!("{}/{name}", sessions_path(namespace))).body(Vec::new())?;
-    client
-        .request(request)
-        .await
-        .with_context(|| format!("session {name}"))
+impl Like {
+    /// A session of this bed.
+    pub async fn of(client: &Client, bed: &Bed, name: &str) -> anyhow::Result<Like> {
+        let path = format!("{}/{name}", sessions_path(&bed.namespace));
+        let session = read(client, &path).await?;
+        let pod = match bed.place() {
+            Place::Simulated => None,
+            Place::Pods => Some(LikePod::of(client, &bed.namespace, &session).await?),
+        };
+        Ok(Like { session, pod })
+    }
+}
+
+impl LikePod {
+    async fn of(client: &Client, namespace: &str, session: &Value) -> anyhow::Result<LikePod> {
+        let uid = session["metadata"]["uid"].as_str().context("no uid")?;
+        let path = format!("{}?labelSelector={}={uid}", pods_path(namespace), keys::UID);
+        let list = read(client, &path).await?;
+        let found = list["items"]
+            .get(0)
+            .context("a Ready session without Pod")?;
+        let mut spec = found["spec"].clone();
+        let node = spec
+            .as_object_mut()
+            .and_then(|spec| spec.remove("nodeName"));
+        let (labels, annotations) = (
+            &found["metadata"]["labels"],
+            &found["metadata"]["annotations"],
+        );
+        Ok(LikePod {
+            body: json!({
+                "apiVersion": "v1", "kind": "Pod", "spec": spec,
+                "metadata": {"labels": labels, "annotations": annotations},
+            }),
+            node: node
+                .as_ref()
+                .and_then(Value::as_str)
+                .context("a Pod that runs nowhere")?
+                .to_owned(),
+        })
+    }
+}
+
+fn pods_path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/pods")
+}
+
+async fn read(client: &Client, path: &str) -> anyhow::Result<Value> {
+    let request = http::Request::get(path).body(Vec::new())?;
+    let read = client.request(request).await;
+    read.with_context(|| path.to_owned())
 }

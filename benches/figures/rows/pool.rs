@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::bed::Bed;
-use super::{Bench, Row, Run, Setting, growth};
+use super::bed::{Bed, Place};
+use super::{Bench, Row, Run, Setting, growth, ready};
 use crate::controller::{Controller, Metrics};
 use crate::figure::{Figure, Unit};
 use crate::load::Maker;
@@ -33,11 +33,32 @@ pub fn rows() -> Vec<Row> {
             once: true,
             run: |run| Box::pin(pool(run, &LARGE)),
         },
+        Row {
+            ids: &[
+                "pods.pool.2000.",
+                "pods.rss.2000.",
+                "pods.restart.2000.",
+                "pods.idle.2000.",
+            ],
+            setting: Setting::Timed,
+            seconds: 240,
+            once: true,
+            run: |run| Box::pin(pool(run, &MIDDLE_PODS)),
+        },
+        Row {
+            ids: &["pods.pool.10000.", "pods.rss.10000.", "pods.restart.10000."],
+            setting: Setting::Timed,
+            seconds: 900,
+            once: true,
+            run: |run| Box::pin(pool(run, &LARGE_PODS)),
+        },
     ]
 }
 
 struct Pool {
     id: &'static str,
+    words: &'static str,
+    place: Place,
     count: usize,
     quick: usize,
     /// MiB.
@@ -51,6 +72,7 @@ struct Pool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beside {
     Nothing,
+    Restarts,
     /// Rest and restarts.
     Rest,
     /// Restarts, and what one more session costs as it fills.
@@ -62,6 +84,8 @@ const POLL: f64 = 0.02;
 
 const SMALL: Pool = Pool {
     id: "500",
+    words: "500",
+    place: Place::Simulated,
     count: 500,
     quick: 20,
     budget_rss: None,
@@ -70,6 +94,8 @@ const SMALL: Pool = Pool {
 };
 const MIDDLE: Pool = Pool {
     id: "2000",
+    words: "2000",
+    place: Place::Simulated,
     count: 2_000,
     quick: 60,
     budget_rss: Some(25.0),
@@ -78,17 +104,32 @@ const MIDDLE: Pool = Pool {
 };
 const LARGE: Pool = Pool {
     id: "10000",
+    words: "10000",
+    place: Place::Simulated,
     count: 10_000,
     quick: 0,
     budget_rss: Some(60.0),
     budget_restart: None,
     beside: Beside::Growth,
 };
+const MIDDLE_PODS: Pool = Pool {
+    words: "2000 Pods",
+    place: Place::Pods,
+    ..MIDDLE
+};
+/// As many games as docs/scaling.md gives a cluster.
+const LARGE_PODS: Pool = Pool {
+    words: "10000 Pods",
+    place: Place::Pods,
+    quick: 100,
+    beside: Beside::Restarts,
+    ..LARGE
+};
 
 async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
     let Run { bench, record } = run;
     let count = bench.size(pool.count, pool.quick);
-    let mut bed = Bed::open(bench, "pool").await?;
+    let mut bed = Bed::open_at(bench, "pool", pool.place).await?;
     bench.world.settle().await?;
     rss(
         record,
@@ -100,7 +141,7 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
     );
 
     let filled = match pool.beside {
-        Beside::Nothing | Beside::Rest => {
+        Beside::Nothing | Beside::Restarts | Beside::Rest => {
             let load = bed.load(Maker::Kubectl, "s");
             bed.burst(bench, &load, count).await?
         }
@@ -108,8 +149,8 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
     };
     let figure = |part: &str, title: &str, unit| {
         Figure::new(
-            &format!("pool.{}.{part}", pool.id),
-            &format!("pool of {}: {title}", pool.id),
+            &pool.place.id(&format!("pool.{}.{part}", pool.id)),
+            &format!("pool of {}: {title}", pool.words),
             unit,
         )
     };
@@ -118,6 +159,11 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
     record.add(seconds, filled.lasted.as_secs_f64());
     let rate = figure("ready_per_second", "Ready a second", Unit::PerSecond).note(&burst);
     record.add(rate.higher_is_better(), filled.rate());
+    if pool.place == Place::Pods {
+        let stem = pool.place.id(&format!("pool.{}", pool.id));
+        let words = format!("CPU a session, pool of {}", pool.words);
+        ready::cpu(record, &stem, &words, &filled.spent, None);
+    }
     bench.world.settle().await?;
     let memory = bed.controller.memory()?;
     rss(
@@ -160,6 +206,7 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
         figure("deleted", "delete of all → all gone", Unit::Seconds),
         began.elapsed().as_secs_f64(),
     );
+    bed.clear_pods().await?;
     bench.world.settle().await?;
     rss(
         record,
@@ -173,9 +220,9 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
 }
 
 fn rss(record: &mut Record, pool: &Pool, part: &str, title: &str, value: f64, budget: Option<f64>) {
-    let title = format!("RSS, {} sessions: {title}", pool.id);
-    let figure =
-        Figure::new(&format!("rss.{}.{part}", pool.id), &title, Unit::Mebibytes).resolution(0.5);
+    let title = format!("RSS, {} sessions: {title}", pool.words);
+    let id = pool.place.id(&format!("rss.{}.{part}", pool.id));
+    let figure = Figure::new(&id, &title, Unit::Mebibytes).resolution(0.5);
     record.add(
         match budget {
             Some(most) => figure.at_most(most),
@@ -200,8 +247,8 @@ async fn idle(
     let after = bed.metrics().await?;
     let figure = |part: &str, title: &str, unit| {
         Figure::new(
-            &format!("idle.{}.{part}", pool.id),
-            &format!("at rest with {} sessions: {title}", pool.id),
+            &pool.place.id(&format!("idle.{}.{part}", pool.id)),
+            &format!("at rest with {} sessions: {title}", pool.words),
             unit,
         )
     };
@@ -244,8 +291,8 @@ async fn restart(
     // What a look led to is written by then or soon after.
     bench.world.settle().await?;
     let writes = session_writes(&bed.metrics().await?);
-    let id = |part: &str| format!("restart.{}.{part}", pool.id);
-    let words = |title: &str| format!("restart with {} sessions: {title}", pool.id);
+    let id = |part: &str| pool.place.id(&format!("restart.{}.{part}", pool.id));
+    let words = |title: &str| format!("restart with {} sessions: {title}", pool.words);
     match end {
         End::Told => {
             let figure = Figure::new(&id("told"), &words("start → all looked at"), Unit::Seconds)

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 
-use super::bed::{Bed, Spent, Watched};
-use super::{Row, Run, Setting, burst, floor};
+use super::bed::{Bed, Place, Spent, Watched};
+use super::floor::{self, Like};
+use super::{Row, Run, Setting, burst};
 use crate::controller::Metrics;
 use crate::figure::{Figure, Unit};
 use crate::load::{Maker, at_share};
@@ -39,6 +40,17 @@ pub fn rows() -> Vec<Row> {
             run: |run| Box::pin(paced(run, &TWELVE_OWN)),
         },
         Row {
+            ids: &[
+                "pods.ready.paced_12.",
+                "pods.cpu.paced_12.",
+                "pods.stages.paced_12.",
+            ],
+            setting: Setting::Timed,
+            seconds: 60,
+            once: false,
+            run: |run| Box::pin(paced(run, &TWELVE_PODS)),
+        },
+        Row {
             ids: &["ready.paced_70.", "cpu.paced_70.", "stages.paced_70."],
             setting: Setting::Timed,
             seconds: 120,
@@ -53,6 +65,7 @@ struct Pace {
     id: &'static str,
     words: &'static str,
     rate: Rate,
+    place: Place,
     maker: Maker,
     /// Milliseconds.
     budget_p50: Option<f64>,
@@ -72,6 +85,7 @@ const FOUR: Pace = Pace {
     id: "paced_4",
     words: "4 a second",
     rate: Rate::Fixed(4.0),
+    place: Place::Simulated,
     maker: Maker::Kubectl,
     budget_p50: None,
     budget_p99: None,
@@ -81,6 +95,7 @@ const TWELVE: Pace = Pace {
     id: "paced_12",
     words: "12 a second",
     rate: Rate::Fixed(12.0),
+    place: Place::Simulated,
     maker: Maker::Kubectl,
     budget_p50: Some(25.0),
     budget_p99: Some(60.0),
@@ -90,15 +105,28 @@ const TWELVE_OWN: Pace = Pace {
     id: "paced_12_own",
     words: "12 a second, finalizer at create",
     rate: Rate::Fixed(12.0),
+    place: Place::Simulated,
     maker: Maker::Own,
     budget_p50: Some(20.0),
     budget_p99: Some(60.0),
+    budget_cpu: Some(3.0),
+};
+/// Its kubelets answer at once; a real one takes a second or two.
+const TWELVE_PODS: Pace = Pace {
+    id: "paced_12",
+    words: "12 Pods a second",
+    rate: Rate::Fixed(12.0),
+    place: Place::Pods,
+    maker: Maker::Kubectl,
+    budget_p50: None,
+    budget_p99: None,
     budget_cpu: Some(3.0),
 };
 const SEVENTY: Pace = Pace {
     id: "paced_70",
     words: "70 % of the capacity",
     rate: Rate::Share(0.7),
+    place: Place::Simulated,
     maker: Maker::Kubectl,
     budget_p50: None,
     budget_p99: None,
@@ -111,7 +139,7 @@ async fn paced(run: Run<'_>, pace: &Pace) -> anyhow::Result<()> {
         Rate::Fixed(rate) => rate,
         Rate::Share(share) => share * burst::capacity(bench, record).await?,
     };
-    let mut bed = Bed::open(bench, "paced").await?;
+    let mut bed = Bed::open_at(bench, "paced", pace.place).await?;
     bed.warm_up(bench, pace.maker).await?;
     let before = bed.metrics().await?;
     let load = bed.load(pace.maker, "s");
@@ -121,7 +149,7 @@ async fn paced(run: Run<'_>, pace: &Pace) -> anyhow::Result<()> {
     let after = bed.metrics().await?;
 
     let one = &watched.posted.first().context("nothing arrived")?.name;
-    let like = floor::session(&bench.world.client, &bed.namespace, one).await?;
+    let like = Like::of(&bench.world.client, &bed, one).await?;
     let bare = floor::paced(bench, &like, pace.maker, rate.min(12.0)).await?;
     bed.close().await?;
 
@@ -134,7 +162,8 @@ async fn paced(run: Run<'_>, pace: &Pace) -> anyhow::Result<()> {
         );
     }
     let seen = format!("CPU a session, {}", pace.words);
-    cpu(record, pace.id, &seen, &watched.spent, pace.budget_cpu);
+    let stem = pace.place.id(&format!("cpu.{}", pace.id));
+    cpu(record, &stem, &seen, &watched.spent, pace.budget_cpu);
     stages(record, pace, &before, &after, &watched)
 }
 
@@ -142,12 +171,13 @@ fn times(record: &mut Record, pace: &Pace, watched: &Watched, bare: f64) -> anyh
     let Pace {
         id,
         words,
+        place,
         budget_p50,
         budget_p99,
         ..
     } = pace;
     let figure = |part: &str, title: &str| {
-        let id = format!("ready.{id}.{part}");
+        let id = place.id(&format!("ready.{id}.{part}"));
         Figure::new(
             &id,
             &format!("create → Ready, {words}: {title}"),
@@ -187,11 +217,11 @@ fn times(record: &mut Record, pace: &Pace, watched: &Watched, bare: f64) -> anyh
     Ok(())
 }
 
-/// CPU a session of all who work for it.
-pub fn cpu(record: &mut Record, id: &str, words: &str, spent: &Spent, budget: Option<f64>) {
+/// CPU a session of all who work for it, as figures whose ids begin with `stem`.
+pub fn cpu(record: &mut Record, stem: &str, words: &str, spent: &Spent, budget: Option<f64>) {
     let figure = |part: &str, title: &str| {
         Figure::new(
-            &format!("cpu.{id}.{part}"),
+            &format!("{stem}.{part}"),
             &format!("{words}: {title}"),
             Unit::Milliseconds,
         )
@@ -228,7 +258,7 @@ fn stages(
     watched: &Watched,
 ) -> anyhow::Result<()> {
     let figure = |part: &str, title: &str| {
-        let id = format!("stages.{}.{part}", pace.id);
+        let id = pace.place.id(&format!("stages.{}.{part}", pace.id));
         Figure::new(&id, &format!("{title}, {}", pace.words), Unit::Milliseconds)
     };
     let sessions = watched.posted.len() as f64;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::bed::Bed;
+use super::bed::{Bed, Place};
 use super::{Bench, Row, Run, Setting};
 use crate::audit::{Audit, Request, tally};
 use crate::controller::Controller;
@@ -29,6 +29,13 @@ pub fn rows() -> Vec<Row> {
             run: |run| Box::pin(sessions(run, &OWN)),
         },
         Row {
+            ids: &["pods.writes.session."],
+            setting: Setting::Counted,
+            seconds: 100,
+            once: false,
+            run: |run| Box::pin(sessions(run, &PODS)),
+        },
+        Row {
             ids: &["writes.rest."],
             setting: Setting::Counted,
             seconds: 200,
@@ -42,6 +49,7 @@ pub fn rows() -> Vec<Row> {
 struct Kind {
     id: &'static str,
     words: &'static str,
+    place: Place,
     maker: Maker,
     to_ready: f64,
     life: f64,
@@ -50,6 +58,7 @@ struct Kind {
 const KUBECTL: Kind = Kind {
     id: "session",
     words: "by kubectl",
+    place: Place::Simulated,
     maker: Maker::Kubectl,
     to_ready: 3.0,
     life: 7.0,
@@ -57,15 +66,26 @@ const KUBECTL: Kind = Kind {
 const OWN: Kind = Kind {
     id: "session_own",
     words: "finalizer at create",
+    place: Place::Simulated,
     maker: Maker::Own,
     to_ready: 2.0,
     life: 6.0,
 };
 
+/// No finalizer is put in, and the garbage collector takes the Pod.
+const PODS: Kind = Kind {
+    id: "session",
+    words: "as a Pod",
+    place: Place::Pods,
+    maker: Maker::Kubectl,
+    to_ready: 2.0,
+    life: 2.0,
+};
+
 /// A burst and a paced load, to Ready and to their end.
 async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
     let Run { bench, record } = run;
-    let mut bed = Bed::open(bench, "writes").await?;
+    let mut bed = Bed::open_at(bench, "writes", kind.place).await?;
     let audit = Audit::from_now(&bench.world, &bed.options.user)?;
     let load = bed.load(kind.maker, "burst");
     let burst = bed.burst(bench, &load, bench.size(300, 40)).await?;
@@ -77,6 +97,7 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
     let to_ready = settled(&audit).await?;
     // Few at once: a controller that is kept waiting gives a call up, and asks what came of it.
     bed.empty_by(4).await?;
+    let collected = bed.collected().await?;
     let life = settled(&audit).await?;
     bed.close().await?;
 
@@ -87,7 +108,7 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
     }
     let note = format!("{count} sessions in all: {}", tally(&life));
     let mut add = |part: &str, title: &str, requests: usize, budget: Option<f64>| {
-        let id = format!("writes.{}.{part}", kind.id);
+        let id = kind.place.id(&format!("writes.{}.{part}", kind.id));
         let title = format!("{title} a session, {}", kind.words);
         let mut figure = Figure::new(&id, &title, Unit::Count).exact();
         figure.budget = budget.map(Budget::AtMost);
@@ -135,6 +156,17 @@ async fn sessions(run: Run<'_>, kind: &Kind) -> anyhow::Result<()> {
         counted(&life, |r| r.code >= 400 && r.code != 409),
         Some(0.0),
     );
+    if kind.place == Place::Pods {
+        let writes = counted(&life, |r| r.resource == "pods" && r.writes());
+        add("pods", "writes of Pods,", writes, Some(1.0));
+    }
+    if let Some(rate) = collected {
+        let id = kind.place.id(&format!("writes.{}.collected", kind.id));
+        let title = "Pods of deleted sessions that the garbage collector takes a second";
+        let figure = Figure::new(&id, title, Unit::PerSecond);
+        let note = "the cluster's: 20 requests a second by default, --kube-api-qps of its controller manager";
+        record.add(figure.higher_is_better().note(note), rate);
+    }
     Ok(())
 }
 

@@ -300,8 +300,8 @@ impl Runtime for FakeRuntime {
         &'a self,
         _: &'a SessionKey,
         _: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
-        std::future::ready(Some(StorageSeen::default())).boxed()
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
+        std::future::ready(Ok(StorageSeen::default())).boxed()
     }
 
     fn act<'a>(

@@ -16,11 +16,11 @@ impl DockerRuntime {
         &self,
         key: &SessionKey,
         wanted: &[String],
-    ) -> Option<StorageSeen> {
+    ) -> Result<StorageSeen, String> {
         let volumes = self
             .volumes(vec![format!("{}={}", keys::UID, key.uid)])
             .await
-            .ok()?;
+            .map_err(|error| error.to_string())?;
         let mut present: Vec<String> = volumes.into_iter().map(|v| v.name).collect();
         present.sort_unstable();
         let missing = wanted
@@ -28,7 +28,7 @@ impl DockerRuntime {
             .filter(|name| !present.contains(name))
             .cloned()
             .collect();
-        Some(StorageSeen { present, missing })
+        Ok(StorageSeen { present, missing })
     }
 
     pub(super) async fn list_owned(&self) -> Result<Vec<Owned>, EffectError> {

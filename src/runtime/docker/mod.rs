@@ -204,7 +204,7 @@ impl Runtime for DockerRuntime {
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
         Box::pin(self.storage_now(key, wanted))
     }
 

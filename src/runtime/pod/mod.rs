@@ -200,21 +200,25 @@ impl PodRuntime {
         }
     }
 
-    async fn storage_now(&self, key: &SessionKey, wanted: &[String]) -> Option<StorageSeen> {
+    async fn storage_now(
+        &self,
+        key: &SessionKey,
+        wanted: &[String],
+    ) -> Result<StorageSeen, String> {
         if wanted.is_empty() {
-            return Some(StorageSeen::default());
+            return Ok(StorageSeen::default());
         }
         let ours = ListParams::default().labels(&format!("{}={}", keys::UID, key.uid));
         let listed = act::bounded(async { self.claims(&key.namespace).list_metadata(&ours).await })
             .await
-            .ok()?;
+            .map_err(|failure| EffectError::from(failure).to_string())?;
         let present: Vec<String> = listed.items.iter().map(ResourceExt::name_any).collect();
         let missing = wanted
             .iter()
             .filter(|name| !present.contains(name))
             .cloned()
             .collect();
-        Some(StorageSeen { present, missing })
+        Ok(StorageSeen { present, missing })
     }
 
     fn owned(&self) -> Vec<Owned> {
@@ -248,9 +252,9 @@ impl Runtime for PodRuntime {
     }
 
     fn choose_ports(&self, key: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort> {
-        let (held, nodes) = (self.store.held(&key.uid), self.store.nodes());
-        let range = self.config.port_range.clone();
-        self.ports.choose(&key.uid, ports, range, held, nodes)
+        let held = |number, transport| self.store.holders(&key.uid, (number, transport));
+        let (range, nodes) = (self.config.port_range.clone(), self.store.nodes());
+        self.ports.choose(&key.uid, ports, range, &held, nodes)
     }
 
     fn choose_for(&self, key: &SessionKey, contract: &Contract) -> Result<ChosenPorts, NoPort> {
@@ -261,7 +265,7 @@ impl Runtime for PodRuntime {
                 let range = self.config.node_port_range.clone();
                 let ports = &contract.terms.ports;
                 // What others hold the API server knows, and refuses.
-                self.ports.choose(&key.uid, ports, range, HashMap::new(), 1)
+                self.ports.choose(&key.uid, ports, range, &|_, _| 0, 1)
             }
             Exposure::LoadBalancer | Exposure::None => Ok(ports::own(&contract.terms.ports)),
         }
@@ -275,7 +279,7 @@ impl Runtime for PodRuntime {
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
         Box::pin(self.storage_now(key, wanted))
     }
 

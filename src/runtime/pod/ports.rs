@@ -3,7 +3,7 @@
 //! A number that no other game has anywhere is preferred, so that the choice stays the same wherever the scheduler puts the
 //! Pod. Where there is none, one will do that some nodes have free; the scheduler finds one of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,13 +30,13 @@ struct Table {
 }
 
 impl Ports {
-    /// `held`: how many living Pods of other sessions hold each; `nodes`: on how many nodes one number can be held.
+    /// `held`: how many living Pods of other sessions hold one; `nodes`: on how many nodes one number can be held.
     pub(super) fn choose(
         &self,
         uid: &str,
         wanted: &[PortTerms],
         range: RangeInclusive<u16>,
-        held: HashMap<(u16, Transport), usize>,
+        held: &dyn Fn(u16, Transport) -> usize,
         nodes: usize,
     ) -> Result<ChosenPorts, NoPort> {
         if wanted.is_empty() {
@@ -48,14 +48,12 @@ impl Ports {
             .in_flight
             .retain(|_, (since, _)| now - *since < IN_FLIGHT_FOR);
         table.shunned.retain(|_, since| now - *since < SHUNNED_FOR);
-        // A choice in flight may be held by its Pod already, and then counts twice: rather too careful.
-        let mut holders = held;
         let others = table.in_flight.iter().filter(|(owner, _)| *owner != uid);
-        for port in others.flat_map(|(_, (_, ports))| ports) {
-            let count = holders.entry(*port).or_default();
-            *count = (*count).max(1);
-        }
-        let count = |port, transport| holders.get(&(port, transport)).copied().unwrap_or(0);
+        let in_flight: HashSet<_> = others.flat_map(|(_, (_, ports))| ports).collect();
+        let count = |port, transport| {
+            let chosen = usize::from(in_flight.contains(&(port, transport)));
+            held(port, transport).max(chosen)
+        };
         let pick = |most: usize| {
             ports::choose(
                 uid,
@@ -118,11 +116,11 @@ mod tests {
     }
 
     fn chosen(ports: &Ports, uid: &str, held: &[(u16, usize)], nodes: usize) -> Option<u16> {
-        let held = held
-            .iter()
-            .map(|(number, count)| ((*number, Transport::Udp), *count))
-            .collect();
-        let chosen = ports.choose(uid, &port(), RANGE, held, nodes).ok()?;
+        let held = |number, _| {
+            let holder = held.iter().find(|(held, _)| *held == number);
+            holder.map_or(0, |(_, count)| *count)
+        };
+        let chosen = ports.choose(uid, &port(), RANGE, &held, nodes).ok()?;
         chosen.0.get("game").copied()
     }
 

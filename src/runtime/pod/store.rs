@@ -58,6 +58,8 @@ struct Known {
     nodes: HashMap<String, NodeSeen>,
     /// By UID of the session.
     services: HashMap<String, ServiceSeen>,
+    /// How many living Pods hold each host port.
+    held: HashMap<(u16, Transport), usize>,
 }
 
 impl Store {
@@ -71,22 +73,26 @@ impl Store {
         if came == Came::AsAReply && known.gone.contains_key(&pod.id) {
             return false;
         }
+        let pod = Arc::new(pod);
         let pods = known.pods.entry(pod.session.clone()).or_default();
-        match pods.iter_mut().find(|old| old.id == pod.id) {
-            Some(old) if old.version > pod.version && came != Came::InAList => false,
-            Some(old) => {
-                let same = PodSeen {
-                    version: old.version,
-                    ..pod.clone()
-                } == **old;
-                *old = Arc::new(pod);
-                !same
-            }
+        let before = match pods.iter_mut().find(|old| old.id == pod.id) {
+            Some(old) if old.version > pod.version && came != Came::InAList => return false,
+            Some(old) => Some(std::mem::replace(old, pod.clone())),
             None => {
-                pods.push(Arc::new(pod));
-                true
+                pods.push(pod.clone());
+                None
             }
-        }
+        };
+        known.hold(&pod);
+        let Some(before) = before else {
+            return true;
+        };
+        known.release(&before);
+        let same = PodSeen {
+            version: pod.version,
+            ..PodSeen::clone(&before)
+        } == *pod;
+        !same
     }
 
     /// The Pod is gone; `last` is how it was then.
@@ -262,19 +268,13 @@ impl Store {
         known.nodes.values().filter(|node| node.ready).count()
     }
 
-    /// How many living Pods of other sessions hold each host port.
-    pub(super) fn held(&self, session: &str) -> HashMap<(u16, Transport), usize> {
+    /// How many living Pods of other sessions hold this host port. As quick with ten thousand of them as with one.
+    pub(super) fn holders(&self, session: &str, port: (u16, Transport)) -> usize {
         let known = self.locked();
-        let mut held = HashMap::new();
-        let others = known.pods.iter().filter(|(uid, _)| *uid != session);
-        for pod in others.flat_map(|(_, pods)| pods) {
-            if !matches!(pod.state, State::Ended(_)) {
-                for port in &pod.bound {
-                    *held.entry(*port).or_default() += 1;
-                }
-            }
-        }
-        held
+        let all = known.held.get(&port).copied().unwrap_or(0);
+        let own = known.pods.get(session).into_iter().flatten();
+        let own = own.flat_map(|pod| holds(pod)).filter(|held| **held == port);
+        all.saturating_sub(own.count())
     }
 
     /// Every Pod that is there.
@@ -283,12 +283,44 @@ impl Store {
     }
 }
 
+/// The host ports that a Pod keeps from others: those of a game that has not ended.
+fn holds(pod: &PodSeen) -> &[(u16, Transport)] {
+    match pod.state {
+        State::Ended(_) => &[],
+        State::Waiting(..) | State::NoFreePort(_) | State::Running { .. } | State::Lost => {
+            &pod.bound
+        }
+    }
+}
+
 impl Known {
     fn remove(&mut self, session: &str, id: &str) {
-        if let Some(pods) = self.pods.get_mut(session) {
-            pods.retain(|pod| pod.id != id);
-            if pods.is_empty() {
-                self.pods.remove(session);
+        let Some(pods) = self.pods.get_mut(session) else {
+            return;
+        };
+        let at = pods.iter().position(|pod| pod.id == id);
+        let gone = at.map(|at| pods.remove(at));
+        if pods.is_empty() {
+            self.pods.remove(session);
+        }
+        if let Some(gone) = gone {
+            self.release(&gone);
+        }
+    }
+
+    fn hold(&mut self, pod: &PodSeen) {
+        for port in holds(pod) {
+            *self.held.entry(*port).or_default() += 1;
+        }
+    }
+
+    fn release(&mut self, pod: &PodSeen) {
+        for port in holds(pod) {
+            if let Some(count) = self.held.get_mut(port) {
+                *count -= 1;
+                if *count == 0 {
+                    self.held.remove(port);
+                }
             }
         }
     }

@@ -179,11 +179,22 @@ async fn a_node_that_changes_names_the_sessions_on_it() {
 #[tokio::test(start_paused = true)]
 async fn a_port_is_held_by_who_lives_and_not_by_oneself() {
     let store = Store::default();
+    let port = (7001, Transport::Udp);
     store.apply(running("p", 7), Came::AsAnEvent);
-    assert_eq!(store.held("other")[&(7001, Transport::Udp)], 1);
-    assert!(store.held("s").is_empty());
-    store.apply(ended("p", 8), Came::AsAnEvent);
-    assert!(store.held("other").is_empty());
+    store.apply(running("p", 8), Came::AsAnEvent);
+    assert_eq!(
+        (store.holders("other", port), store.holders("s", port)),
+        (1, 0)
+    );
+    store.apply(ended("p", 9), Came::AsAnEvent);
+    assert_eq!(store.holders("other", port), 0);
+    store.deleted(ended("p", 10));
+    store.apply(running("q", 11), Came::AsAnEvent);
+    store.apply(running("r", 12), Came::AsAnEvent);
+    assert_eq!(store.holders("other", port), 2);
+    store.deleted(running("q", 13));
+    let unlisted = store.unlisted(&HashSet::from(["r".to_owned()]));
+    assert_eq!((unlisted.len(), store.holders("other", port)), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

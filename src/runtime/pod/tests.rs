@@ -284,7 +284,7 @@ async fn what_the_kubelet_does_and_what_the_collector_takes_is_no_write_of_ours(
 }
 
 #[tokio::test(start_paused = true)]
-async fn storage_that_is_not_there_is_missing_and_an_api_server_that_is_silent_is_no_answer() {
+async fn storage_that_is_not_there_is_missing_and_a_refusal_to_tell_is_told() {
     let list = json!({
         "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": {},
         "items": [{"metadata": {"name": "friday-a24a7f55f2-world"}}],
@@ -297,12 +297,11 @@ async fn storage_that_is_not_there_is_missing_and_an_api_server_that_is_silent_i
         .expect("an answer");
     assert_eq!(seen.present, wanted[..1]);
     assert_eq!(seen.missing, wanted[1..]);
-    let (broken, _) = listed(|_, _| failure(500, "no"));
-    assert_eq!(broken.storage_now(&key(), &wanted).await, None);
-    assert_eq!(
-        broken.storage_now(&key(), &[]).await,
-        Some(StorageSeen::default())
-    );
+    let (forbidden, _) = listed(|_, _| failure(403, "Forbidden"));
+    let words = forbidden.storage_now(&key(), &wanted).await;
+    assert!(words.is_err_and(|words| words.contains("Forbidden") && words.contains("403")));
+    let without = forbidden.storage_now(&key(), &[]).await;
+    assert_eq!(without, Ok(StorageSeen::default()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -143,16 +143,16 @@ impl Runtime for SimulatedRuntime {
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
         Box::pin(async move {
             let present = self.with(|journal| Ok(journal.fold.storage(&key.uid)));
-            let present = present.ok()?;
+            let present = present.map_err(|error| error.to_string())?;
             let missing = wanted
                 .iter()
                 .filter(|name| !present.contains(name))
                 .cloned()
                 .collect();
-            Some(StorageSeen { present, missing })
+            Ok(StorageSeen { present, missing })
         })
     }
 

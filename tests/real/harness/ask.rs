@@ -108,7 +108,7 @@ async fn answer(
 }
 
 async fn connected(address: &str) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let socket = UdpSocket::bind("0.0.0.0:0").await?;
     socket.connect(address).await?;
     Ok(socket)
 }

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod http;
 pub mod make;
 pub mod play;
+pub mod samples;
 pub mod scene;
 pub mod wait;
 pub mod world;

@@ -267,8 +267,8 @@ impl Runtime for Door {
         &'a self,
         key: &'a SessionKey,
         wanted: &'a [String],
-    ) -> BoxFuture<'a, Option<StorageSeen>> {
-        Box::pin(self.ask("storage", || {
+    ) -> BoxFuture<'a, Result<StorageSeen, String>> {
+        let asked = self.ask("storage", || {
             let volumes = self.engine.volumes();
             let present: Vec<String> = volumes
                 .into_iter()
@@ -281,7 +281,8 @@ impl Runtime for Door {
                 .cloned()
                 .collect();
             StorageSeen { present, missing }
-        }))
+        });
+        Box::pin(async move { asked.await.ok_or_else(|| "no answer".to_owned()) })
     }
 
     fn act<'a>(

@@ -188,7 +188,7 @@ async fn storage_is_a_name_that_outlives_its_container() {
         present: wanted.to_vec(),
         missing: Vec::new(),
     };
-    assert_eq!(runtime.storage(&key, &wanted).await, Some(missing.clone()));
+    assert_eq!(runtime.storage(&key, &wanted).await, Ok(missing.clone()));
     let make = Effect::CreateStorage(vec![volume]);
     runtime.does("a", &make);
     runtime.does("a", &make);
@@ -196,9 +196,9 @@ async fn storage_is_a_name_that_outlives_its_container() {
     runtime.does("a", &Effect::Kill(id.clone()));
     runtime.does("a", &Effect::Remove(id));
     let other = place.open();
-    assert_eq!(other.storage(&key, &wanted).await, Some(present));
+    assert_eq!(other.storage(&key, &wanted).await, Ok(present));
     other.does("a", &Effect::RemoveStorage(wanted.to_vec()));
-    assert_eq!(runtime.storage(&key, &wanted).await, Some(missing));
+    assert_eq!(runtime.storage(&key, &wanted).await, Ok(missing));
 }
 
 #[tokio::test]
