@@ -199,6 +199,8 @@ struct State {
     asked_for: BTreeMap<String, ContainerSpec>,
     /// How often the daemon has gone: what it waited for went with it.
     deaths: usize,
+    /// How often somebody took it away or brought it back.
+    turns: usize,
 }
 
 struct Kept {
@@ -279,6 +281,7 @@ impl Engine {
                 odd: Vec::new(),
                 asked_for: BTreeMap::new(),
                 deaths: 0,
+                turns: 0,
             }),
             clock,
             history,

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::faults::FaultScript;
-use crate::oracles::{Judged, judge};
+use crate::oracles::{Judged, Undisturbed, judge};
 use crate::scenarios::{self, Run, Scenario};
 use crate::striking::Met;
 
@@ -40,7 +40,7 @@ pub struct Played {
 }
 
 /// Plays one schedule and judges it; a simulation that panics is wrong too.
-pub fn played(scenario: &Scenario, clean: &Run, script: &FaultScript) -> Played {
+pub fn played(scenario: &Scenario, clean: &Undisturbed<'_>, script: &FaultScript) -> Played {
     let run = catch_unwind(AssertUnwindSafe(|| play(scenario, script)));
     let Ok(run) = run else {
         return Played {

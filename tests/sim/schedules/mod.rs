@@ -99,6 +99,24 @@ impl Kind {
         }
     }
 
+    /// `make test` plays every so many-th schedule of this kind, over all scenarios; None: `make sim` alone plays them.
+    pub fn quick(self) -> Option<usize> {
+        match self {
+            Kind::Crash | Kind::Panic | Kind::Terminated => Some(1),
+            Kind::Expired | Kind::EngineEvent | Kind::StaleWatch => Some(2),
+            Kind::Event => Some(4),
+            Kind::Call => Some(8),
+            Kind::Crashes
+            | Kind::CrashAndCall
+            | Kind::ServerAway
+            | Kind::Restored
+            | Kind::Engine
+            | Kind::Leaders
+            | Kind::Paused
+            | Kind::Clock => None,
+        }
+    }
+
     /// Controllers ask the Lease who leads; where they do not, there is one.
     pub fn is_elected(self) -> bool {
         match self {

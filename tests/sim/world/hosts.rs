@@ -51,7 +51,11 @@ pub(super) struct Host {
 }
 
 /// Panics where the script says so.
-struct Panics(Striking);
+struct Panics {
+    striking: Striking,
+    /// Writes of the processes before this one.
+    before: u64,
+}
 
 impl Stops for Panics {
     fn at(&self, n: u64, _: &'static str, point: Point) -> BoxFuture<'_, ()> {
@@ -60,7 +64,7 @@ impl Stops for Panics {
             Point::Between => Position::Between,
             Point::After => Position::After,
         };
-        assert!(!self.0.panics(n, at), "scripted");
+        assert!(!self.striking.panics(self.before + n, at), "scripted");
         Box::pin(std::future::ready(()))
     }
 }
@@ -133,6 +137,10 @@ impl Host {
 
     fn strikes_engine(&self, does: Outage) {
         let engine = self.engine.clone();
+        // Whoever took it away already brings it back.
+        if !engine.is_up() {
+            return;
+        }
         let after = match does {
             Outage::Away { ms } | Outage::Frozen { ms } => Duration::from_millis(ms),
             Outage::RestartsLive | Outage::RestartsEmpty | Outage::DiesEmpty => ENGINE_RESTART,
@@ -142,8 +150,13 @@ impl Host {
             Outage::Frozen { .. } => engine.freeze(),
             Outage::RestartsEmpty => engine.shut_down(),
         }
+        let turns = engine.turns();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
+            // So does whoever took it away meanwhile.
+            if engine.turns() != turns {
+                return;
+            }
             match does {
                 Outage::Away { .. } | Outage::RestartsLive => engine.start_up(true),
                 Outage::Frozen { .. } => engine.thaw(),
@@ -159,7 +172,12 @@ impl Host {
             .expect("a cluster has it");
         let wall = self.clock.clone();
         let striking = self.striking.of(process);
-        let stops = || -> Arc<dyn Stops> { Arc::new(Panics(striking.clone())) };
+        let stops = || -> Arc<dyn Stops> {
+            Arc::new(Panics {
+                before: striking.writes().len() as u64,
+                striking: striking.clone(),
+            })
+        };
         Setup {
             client: self.server.client_of(process),
             stops: self.panics.then(stops),

@@ -30,7 +30,7 @@ const PASSES: Duration = Duration::from_secs(690);
 const TIMES: usize = 2;
 /// After each, whoever woke has done what he wants.
 const WOKEN: Duration = Duration::from_secs(4);
-/// What a restore left without an owner is swept within this.
+/// What is left without an owner is swept within this.
 const SWEPT: Duration = Duration::from_secs(1500);
 
 /// The world of one run.
@@ -40,6 +40,8 @@ pub struct World {
     pub striking: Striking,
     pub server: Arc<Server>,
     pub engine: Arc<Engine>,
+    /// API server or engine go away for some time, and nobody sees what comes and goes meanwhile.
+    pub hides: bool,
     user: kube::Client,
     over: CancellationToken,
 }
@@ -84,6 +86,12 @@ impl World {
         tokio::spawn(host.supervise("controller-"));
         World {
             user: server.client("user"),
+            hides: script.has(|fault| {
+                matches!(
+                    fault,
+                    Fault::Away { .. } | Fault::Restore { .. } | Fault::Engine { .. }
+                )
+            }),
             over,
             clock,
             history,
@@ -160,19 +168,10 @@ impl World {
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
         tokio::time::sleep(SETTLES + script.lasts()).await;
-        // What came late, or lost its owner, is found by the sweep. One that died had perhaps found it once already: its
-        // two looks ten minutes apart begin anew.
-        let late = |fault: &Fault| {
-            matches!(
-                fault,
-                Fault::Restore { .. }
-                    | Fault::Pause { .. }
-                    | Fault::Rival { .. }
-                    | Fault::Crash { .. }
-                    | Fault::Terminate { .. }
-            )
-        };
-        if script.has(late) {
+        // What lost its owner is found by the sweep, whose two looks are ten minutes apart. Whatever goes wrong may put them
+        // off: a look that nobody answered, a death between them, an orphan that is one only after the first.
+        let faults = |fault: &Fault| *fault != Fault::Unelected;
+        if script.has(faults) {
             let owned = |world: &World| {
                 let sessions = world.server.objects(SESSIONS);
                 let owner = |uid: &str| {
