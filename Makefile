@@ -1,6 +1,6 @@
 # The front door; the work is done by the scripts that it names.
 .DEFAULT_GOAL := help
-.PHONY: help demo down test sim mutants fuzz soak bench counts lint fmt crds world images cluster cluster-down control-plane clean
+.PHONY: help demo down page pictures test sim mutants fuzz soak bench counts lint fmt crds chart image release world images cluster cluster-down control-plane clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -39,8 +39,23 @@ fmt: ## format the sources
 	@cargo fmt
 	@gofmt -w deploy/local tests/games
 
-crds: ## write what is generated from the types: crds/, docs/api.md
-	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds
+crds: ## write what is generated from the types and the calls: crds/, docs/api.md, docs/openapi.json, docs/rest-reference.md
+	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds --test rest_reference
+
+page: ## build the web page into web/dist (Node 20.19 or later)
+	@cd web && npm ci && npm run build
+
+pictures: ## pictures of the page for the documentation, made of real games by its tests (root)
+	@PICTURES=$(CURDIR)/docs/pictures tests/run build page
+
+chart: ## write what is generated for the chart: schema, tables, snapshots, install.yaml
+	@HELM=$$(deploy/local/chart-tool helm) charts/generate
+
+image: ## the controller's image as an archive, static and from scratch
+	@deploy/image
+
+release: ## all that a release consists of, made and checked, published nowhere (TRIAL=1 without a tag's conditions)
+	@deploy/release $(if $(TRIAL),--trial)
 
 world: ## a shell in a throw-away world: its own engine and cluster (as root)
 	@tests/world --all-images --shell

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::api::RuntimeKind;
+use crate::api::{Exposure, RuntimeKind};
 
+mod commands;
+pub mod gateway;
 #[cfg(feature = "simulate")]
 pub mod simulation;
+
+pub use commands::{EngineCommand, EngineFlags, GameCommand};
 
 /// Makes one game container true to each GameSession, and writes what it sees back.
 #[derive(Debug, Parser)]
@@ -26,60 +30,26 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch the sessions of a cluster and run their containers.
-    Controller(Flags),
+    Controller(Box<Flags>),
+    /// Serve sessions over REST: the old runner's calls, live events, logs. Reads and writes the resources of a cluster.
+    Gateway(gateway::AloneFlags),
+    /// Both of these in one process, for one machine.
+    Run(Box<gateway::BothFlags>),
     /// Print the CustomResourceDefinitions as YAML.
     Crd,
     /// Show the engine that holds the containers, or declare a lost one as abandoned.
     #[command(subcommand)]
     Engine(EngineCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum EngineCommand {
-    /// Print the engine that answers, and the sessions recorded on each engine.
-    Show(EngineFlags),
-    /// Declare that an engine and all it held is lost: annotates every session recorded on it.
-    /// Their storage is gone with the engine; sessions that should run start anew.
-    Abandon {
-        /// Id of the engine, as `engine show` and `status.engine.id` name it.
-        id: String,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        flags: EngineFlags,
-    },
-}
-
-/// What `engine show` and `engine abandon` need to know.
-#[derive(Clone, Debug, Args)]
-pub struct EngineFlags {
-    /// Docker Engine to talk to: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
-    #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
-    pub docker_host: Option<String>,
-
-    /// Name of the controller whose containers these are.
-    #[arg(
-        long,
-        env = "DILLINGER_CONTROLLER_NAME",
-        default_value = "dillinger-runner"
-    )]
-    pub controller_name: String,
-
-    /// Namespaces to look into, separated by commas. Default: all.
-    #[arg(
-        long,
-        env = "DILLINGER_WATCH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE,…"
-    )]
-    pub watch_namespaces: Vec<String>,
+    /// Look at Games before anybody plays them.
+    #[command(subcommand)]
+    Game(GameCommand),
 }
 
 /// The flags of `controller`, as written.
 #[derive(Clone, Debug, Args)]
 pub struct Flags {
-    /// Where containers may run, separated by commas: Docker.
+    /// Where containers may run, separated by commas: Docker (the Docker Engine of this controller), Pod (the cluster
+    /// that holds the sessions). Where neither session nor Game choose, the first one.
     #[arg(
         long,
         env = "DILLINGER_RUNTIMES",
@@ -107,12 +77,31 @@ pub struct Flags {
     )]
     pub port_range: String,
 
-    /// Address of this host on which game ports are published; 0.0.0.0 for all.
+    /// How the ports of a Pod reach players where its Game does not say: HostPort (ports of its node, out of the port
+    /// range), NodePort or LoadBalancer (a Service for each session), or None (at the Pod's own address).
+    #[arg(
+        long,
+        env = "DILLINGER_POD_EXPOSURE",
+        default_value = "HostPort",
+        value_name = "HostPort|NodePort|LoadBalancer|None"
+    )]
+    pub pod_exposure: String,
+
+    /// Ports that Services of sessions may get, first-last: the cluster's --service-node-port-range, or a part of it.
+    #[arg(
+        long,
+        env = "DILLINGER_NODE_PORT_RANGE",
+        default_value = "30000-32767",
+        value_name = "FIRST-LAST"
+    )]
+    pub node_port_range: String,
+
+    /// Address of this host on which a Docker Engine's game ports are published; 0.0.0.0 for all.
     #[arg(long, env = "DILLINGER_BIND_ADDRESS", default_value = "127.0.0.1")]
     pub bind_address: IpAddr,
 
-    /// Host name or address that players are told (status.address). Default: the bind address; with
-    /// 0.0.0.0 or [::] as the bind address it must be set.
+    /// Host name or address that players are told (status.address) of games on a Docker Engine. Default: the bind
+    /// address; with 0.0.0.0 or [::] as the bind address it must be set. A Pod has the address of its node.
     #[arg(long, env = "DILLINGER_ADVERTISE_ADDRESS", value_name = "HOST")]
     pub advertise_address: Option<String>,
 
@@ -157,6 +146,10 @@ pub struct Flags {
     )]
     pub provision_deadline: i32,
 
+    /// File with the token of a gateway: who shows it at the admin address may read the logs of games. Default: none, nobody may.
+    #[arg(long, env = "DILLINGER_GATEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub gateway_token_file: Option<PathBuf>,
+
     /// One line of text or one JSON object per log entry.
     #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -193,6 +186,8 @@ pub struct Config {
     pub runtimes: Vec<RuntimeKind>,
     pub controller_name: String,
     pub port_range: RangeInclusive<u16>,
+    pub pod_exposure: Exposure,
+    pub node_port_range: RangeInclusive<u16>,
     pub bind_address: IpAddr,
     pub advertise_address: String,
     pub admin_address: SocketAddr,
@@ -201,6 +196,7 @@ pub struct Config {
     /// Empty: all.
     pub watch_namespaces: Vec<String>,
     pub provision_deadline: Duration,
+    pub gateway_token_file: Option<PathBuf>,
     pub log_format: LogFormat,
     pub log_level: String,
     /// None: the runtime's default.
@@ -218,12 +214,14 @@ pub struct Config {
 /// Why the flags make no configuration. Each names the flag, the value and what would do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("--runtimes: \"{0}\" is not a runtime of this version; it knows: Docker")]
+    #[error("--runtimes: \"{0}\" is not a runtime of this version; it knows: Docker, Pod")]
     UnknownRuntime(String),
     #[error("--runtimes: name at least one runtime")]
     NoRuntime,
-    #[error("--port-range: \"{0}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
-    PortRange(String),
+    #[error("{flag}: \"{text}\" is not FIRST-LAST with 1 <= FIRST <= LAST <= 65535")]
+    PortRange { flag: &'static str, text: String },
+    #[error("--pod-exposure: \"{0}\" is not HostPort, NodePort, LoadBalancer or None")]
+    PodExposure(String),
     #[error(
         "--advertise-address: set it, since --bind-address {0} is no address that players can reach"
     )]
@@ -232,6 +230,18 @@ pub enum ConfigError {
     AdvertiseName(String),
     #[error("{flag}: \"{value}\" is not a valid name (a-z, 0-9 and -, at most 63)")]
     Name { flag: &'static str, value: String },
+    #[error(
+        "--gateway-address {0} is reached from other machines: --auth=kubernetes or --auth=passthrough must say who calls"
+    )]
+    OpenGateway(SocketAddr),
+    #[error("--own-sessions-only: without --auth nobody is known, and nobody has sessions")]
+    WhoseSessions,
+    #[error(
+        "--cors-origins: \"{0}\" is no origin such as https://games.example or http://localhost:3001"
+    )]
+    Origin(String),
+    #[error("--controller-url: \"{0}\" is not http://HOST:PORT")]
+    ControllerUrl(String),
     #[error("--docker-host: \"{0}\" starts with neither unix:// nor tcp:// nor http://")]
     DockerHost(String),
     #[cfg(feature = "otlp")]
@@ -256,6 +266,8 @@ impl Flags {
             runtimes,
             controller_name,
             port_range,
+            pod_exposure,
+            node_port_range,
             bind_address,
             advertise_address,
             admin_address,
@@ -263,6 +275,7 @@ impl Flags {
             lease_namespace,
             watch_namespaces,
             provision_deadline,
+            gateway_token_file,
             log_format,
             log_level,
             docker_host,
@@ -281,7 +294,9 @@ impl Flags {
         Ok(Config {
             runtimes: parse_runtimes(&runtimes)?,
             controller_name,
-            port_range: parse_range(&port_range)?,
+            port_range: parse_range("--port-range", &port_range)?,
+            pod_exposure: parse_exposure(&pod_exposure)?,
+            node_port_range: parse_range("--node-port-range", &node_port_range)?,
             bind_address,
             advertise_address: advertised(advertise_address, bind_address)?,
             admin_address,
@@ -289,6 +304,7 @@ impl Flags {
             lease_namespace,
             watch_namespaces,
             provision_deadline: Duration::from_secs(provision_deadline.unsigned_abs().into()),
+            gateway_token_file,
             log_format,
             log_level,
             docker_host,
@@ -325,6 +341,8 @@ fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
     for word in words.iter().map(|word| word.trim()) {
         let kind = if word.eq_ignore_ascii_case("docker") {
             RuntimeKind::Docker
+        } else if word.eq_ignore_ascii_case("pod") {
+            RuntimeKind::Pod
         } else {
             return Err(ConfigError::UnknownRuntime(word.to_owned()));
         };
@@ -338,8 +356,18 @@ fn parse_runtimes(words: &[String]) -> Result<Vec<RuntimeKind>, ConfigError> {
     Ok(kinds)
 }
 
-fn parse_range(text: &str) -> Result<RangeInclusive<u16>, ConfigError> {
-    let refuse = || ConfigError::PortRange(text.to_owned());
+fn parse_exposure(word: &str) -> Result<Exposure, ConfigError> {
+    Exposure::ALL
+        .into_iter()
+        .find(|exposure| word.eq_ignore_ascii_case(exposure.as_str()))
+        .ok_or_else(|| ConfigError::PodExposure(word.to_owned()))
+}
+
+fn parse_range(flag: &'static str, text: &str) -> Result<RangeInclusive<u16>, ConfigError> {
+    let refuse = || ConfigError::PortRange {
+        flag,
+        text: text.to_owned(),
+    };
     let (first, last) = text.split_once('-').ok_or_else(refuse)?;
     let first: u16 = first.trim().parse().map_err(|_| refuse())?;
     let last: u16 = last.trim().parse().map_err(|_| refuse())?;

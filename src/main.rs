@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use dillinger_runner::api;
-use dillinger_runner::config::{Cli, Command, Config, EngineCommand, Flags};
-use dillinger_runner::controller::{abandon, start};
-use dillinger_runner::telemetry::process::Process;
+use dillinger_runner::config::{Cli, Command, EngineCommand, GameCommand};
+use dillinger_runner::controller::abandon;
+use dillinger_runner::together::{self, Service};
+use dillinger_runner::{api, check};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -16,10 +16,10 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Engine(command) => engine(command),
-        Command::Controller(flags) => match configure(flags) {
-            Ok((config, process)) => controller(config, process),
-            Err(error) => return ended(&error, 2),
-        },
+        Command::Game(GameCommand::Check { file }) => check::file(&file),
+        Command::Controller(flags) => return serve(Service::controller(*flags)),
+        Command::Gateway(flags) => return serve(Service::gateway(flags)),
+        Command::Run(flags) => return serve(Service::both(*flags)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,19 +27,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn configure(flags: Flags) -> anyhow::Result<(Config, Process)> {
-    let config = flags.resolve()?;
-    let process = Process::start(&config)?;
-    Ok((config, process))
-}
-
-fn controller(config: Config, process: Process) -> anyhow::Result<()> {
-    // One thread carries thousands of sessions, and its memory lies together: more threads only cost.
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().build().context("no thread")?;
-    let done = runtime.block_on(start::controller(config, process.log_level.clone()));
-    process.end();
-    done
+/// Runs it, if its flags are right.
+fn serve(service: anyhow::Result<Service>) -> ExitCode {
+    let done = match service {
+        Ok(service) => together::serve(service),
+        Err(error) => return ended(&error, 2),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ended(&error, 1),
+    }
 }
 
 fn engine(command: EngineCommand) -> anyhow::Result<()> {

@@ -164,14 +164,20 @@ end_leftovers() {
 
 # start_controller PROGRAM: unless this very program runs already with these flags.
 start_controller() {
-  local program=$1 admin range mark
+  local program=$1 admin rest range mark
   admin=$(remembered admin-port)
+  rest=$(remembered rest-port)
+  rest=${rest:-3002}
   range=$(remembered port-range)
   if ! alive "$STATE/controller.pid"; then
     admin=${admin:-3003}
     if port_taken "$admin"; then
       note "port $admin is in use; health and metrics of the controller move to another one"
       admin=$(free_ports 1)
+    fi
+    if port_taken "$rest"; then
+      note "port $rest is in use; the REST service moves to another one"
+      rest=$(free_ports 1)
     fi
     range=${DILLINGER_PORT_RANGE:-${range:-7000-8000}}
     if [ "$(listening | awk '$1 >= 7000 && $1 <= 8000' | wc -l)" -gt 500 ] && [ "$range" = 7000-8000 ]; then
@@ -181,7 +187,8 @@ start_controller() {
     remember admin-port "$admin"
     remember port-range "$range"
   fi
-  local flags=(--port-range "$range" --bind-address 127.0.0.1 --admin-address "127.0.0.1:$admin" --docker-host "$DOCKER_HOST" --lease-namespace "$(namespace)")
+  remember rest-port "$rest"
+  local flags=(--port-range "$range" --bind-address 127.0.0.1 --admin-address "127.0.0.1:$admin" --docker-host "$DOCKER_HOST" --lease-namespace "$(namespace)" --gateway-address "127.0.0.1:$rest" --namespace "$(namespace)")
   [ "$(remembered cluster)" != current ] || flags+=(--watch-namespaces "$(namespace)")
   mark="$(sha256sum <"$program") ${flags[*]}"
   if alive "$STATE/controller.pid" && [ "$(remembered controller-mark)" != "$mark" ]; then
@@ -191,8 +198,9 @@ start_controller() {
   if ! alive "$STATE/controller.pid"; then
     step "starting the controller"
     remember controller-mark "$mark"
-    KUBECONFIG=$(kubeconfig) start_daemon "$STATE/controller.pid" "$STATE/log/controller.log" "$program" controller "${flags[@]}"
+    KUBECONFIG=$(kubeconfig) start_daemon "$STATE/controller.pid" "$STATE/log/controller.log" "$program" run "${flags[@]}"
     remember program "$program"
   fi
   wait_for "the controller is ready" 60 "$STATE/log/controller.log" "$STATE/controller.pid" http_ok "$admin" /readyz
+  wait_for "the REST service answers" 60 "$STATE/log/controller.log" "$STATE/controller.pid" http_ok "$rest" /health
 }

@@ -1,11 +1,14 @@
 //! `Game`: an entry of the catalog, written by an administrator.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    GamePort, GameResources, ParameterDeclaration, Readiness, Scratch, SecurityContext, Storage,
+    Affinity, Exposure, GamePort, GameResources, ParameterDeclaration, PullSecret, Readiness,
+    Scratch, SecurityContext, Storage, Toleration, TopologySpreadConstraint,
 };
 
 /// What the game is made of: its image, how it is started, how to tell that it is ready, and what a
@@ -38,6 +41,8 @@ use super::{
         .message("a mountPath is either scratch or storage"),
     validation = Rule::new("!has(self.readiness) || !has(self.readiness.exchange) || (has(self.ports) && self.ports.exists(p, p.name == self.readiness.exchange.port))")
         .message("readiness.exchange.port must name a port of this game"),
+    validation = Rule::new("!has(self.exposure) || self.exposure == 'HostPort' || !has(self.ports) || self.ports.all(p, p.portPolicy == 'Dynamic')")
+        .message("exposure other than HostPort needs portPolicy Dynamic for every port"),
 )]
 pub struct GameSpec {
     /// Name for people, as a catalog shows it: "The Battle for Wesnoth". At most 128 characters.
@@ -166,6 +171,68 @@ pub struct GameSpec {
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub storage: Vec<Storage>,
+
+    /// How the ports of a Pod reach players. HostPort: as ports of the node that it runs on, numbers out of the controller's
+    /// range. NodePort: by a Service of the session, which has one number on every node and keeps it for as long as the
+    /// session lives. LoadBalancer: by a Service of the session with an address of its own, at the containerPorts; the session
+    /// is not Ready before the address is there. None: at the address of the Pod and its containerPorts, for those who
+    /// reach it. All but HostPort need portPolicy Dynamic. On a cluster only, as all that follows; Docker ignores it.
+    /// Default: none; the controller's --pod-exposure, for a game whose ports allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+
+    /// Labels that a node must have for the game's Pods to run there. Default: none; any node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub node_selector: BTreeMap<String, String>,
+
+    /// Taints of nodes that the game's Pods bear. Default: none, but the cluster's own: a Pod leaves a node that is
+    /// unreachable or not ready for 300 seconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub tolerations: Vec<Toleration>,
+
+    /// Nodes and neighbours that the game's Pods want, or must have. Default: none; near other games, so that nodes without
+    /// one can be given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+
+    /// How evenly the game's Pods are spread over nodes, zones or other places. Default: none; rather packed than
+    /// spread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+
+    /// PriorityClass of the game's Pods: who gives way when a cluster is full. One that does not exist makes
+    /// a session fail with PodRejected. Default: none; the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub priority_class_name: Option<String>,
+
+    /// RuntimeClass of the game's Pods (gVisor, Kata Containers). One that does not exist makes a session fail
+    /// with PodRejected. Default: none; the node's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub runtime_class_name: Option<String>,
+
+    /// Secrets of this namespace with the credentials of the image's registry. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Vec<PullSecret>,
+
+    /// false runs the game's Pods in a user namespace of their own, where user ids inside are not those of the node; the
+    /// node must be able to. Default: none; the cluster's default, which is the node's own user ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_users: Option<bool>,
+
+    /// StorageClass of the storage on a cluster. A claim that exists keeps its own. Default: none; the cluster's
+    /// default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
 }
 
 pub(super) fn yes() -> bool {

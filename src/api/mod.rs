@@ -3,6 +3,8 @@
 //! Types only: no client, no decisions. What a field means is said in its description,
 //! which `kubectl explain` shows.
 
+mod affinity;
+mod cluster;
 mod game;
 mod parameter;
 mod port;
@@ -13,7 +15,10 @@ mod resources;
 mod schema;
 mod session;
 mod status;
+pub mod strict;
 
+pub use affinity::*;
+pub use cluster::*;
 pub use game::*;
 pub use parameter::*;
 pub use port::*;

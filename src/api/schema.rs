@@ -108,6 +108,9 @@ fn every_schema(schema: &mut Value, visit: &mut impl FnMut(&mut Map<String, Valu
 fn finish(schema: &mut Map<String, Value>) {
     // Optional is absent, never null.
     schema.remove("nullable");
+    if let Some(Value::Array(allowed)) = schema.get_mut("enum") {
+        allowed.retain(|value| !value.is_null());
+    }
     // A keyword of schemars, not the field of that name.
     schema.remove("title");
     if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {

@@ -11,7 +11,7 @@ fn flags(args: &[&str]) -> Flags {
         .into_iter()
         .chain(args.iter().copied());
     match Cli::parse_from(args).command {
-        Command::Controller(flags) => flags,
+        Command::Controller(flags) => *flags,
         other => panic!("not the controller: {other:?}"),
     }
 }
@@ -27,7 +27,7 @@ proptest! {
     fn whatever_text_stands_for_a_range_a_host_or_a_name_it_is_one_or_refused(
         text in prop_oneof![text(), "[0-9]{0,6} ?- ?[0-9]{0,6}", "[a-zA-Z0-9.-]{0,70}"],
     ) {
-        if let Ok(range) = parse_range(&text) {
+        if let Ok(range) = parse_range("--port-range", &text) {
             prop_assert!(*range.start() > 0 && range.start() <= range.end(), "{}", text);
         }
         if let Ok(host) = advertised(Some(text.clone()), [127, 0, 0, 1].into()) {
@@ -107,14 +107,38 @@ fn a_port_range_needs_a_first_and_a_last_in_order() {
     );
     for text in ["", "7000", "8000-7000", "0-10", "7000-70000", "a-b"] {
         let refused = resolve(&["--port-range", text]).unwrap_err();
-        assert_eq!(refused, ConfigError::PortRange(text.to_owned()));
+        let (flag, text) = ("--port-range", text.to_owned());
+        assert_eq!(refused, ConfigError::PortRange { flag, text });
     }
 }
 
 #[test]
+fn pods_are_exposed_on_their_nodes_unless_a_flag_says_otherwise() {
+    let exposure = |args: &[&str]| resolve(args).map(|config| config.pod_exposure);
+    assert_eq!(exposure(&[]), Ok(Exposure::HostPort));
+    let by_service = ["--pod-exposure", "nodeport"];
+    assert_eq!(exposure(&by_service), Ok(Exposure::NodePort));
+    let inside = ["--pod-exposure", "None"];
+    assert_eq!(exposure(&inside), Ok(Exposure::None));
+    let wrong = ConfigError::PodExposure("Internet".to_owned());
+    assert_eq!(exposure(&["--pod-exposure", "Internet"]), Err(wrong));
+    let range = ["--node-port-range", "31000-31999"];
+    assert_eq!(resolve(&range).unwrap().node_port_range, 31_000..=31_999);
+}
+
+#[test]
+fn the_runtimes_stand_in_the_order_of_the_flag() {
+    use RuntimeKind::{Docker, Pod};
+    let runtimes = |text: &str| resolve(&["--runtimes", text]).unwrap().runtimes;
+    assert_eq!(runtimes("Pod"), [Pod]);
+    assert_eq!(runtimes("Docker,Pod"), [Docker, Pod]);
+    assert_eq!(runtimes("pod,docker"), [Pod, Docker]);
+}
+
+#[test]
 fn a_runtime_that_this_version_does_not_know_is_named_in_the_refusal() {
-    let refused = resolve(&["--runtimes", "Docker,Pod"]).unwrap_err();
-    assert_eq!(refused, ConfigError::UnknownRuntime("Pod".to_owned()));
+    let refused = resolve(&["--runtimes", "Docker,Jail"]).unwrap_err();
+    assert_eq!(refused, ConfigError::UnknownRuntime("Jail".to_owned()));
     assert_eq!(
         resolve(&["--runtimes", "docker,Docker"])
             .unwrap()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::api::RuntimeKind;
 use crate::session::facts::EngineId;
 
 /// What stands in the Lease: seconds after its last change when others may take it.
@@ -113,6 +114,60 @@ impl Claim {
 pub type Publisher = watch::Sender<Claim>;
 /// Reads the claim, at each use.
 pub type Reader = watch::Receiver<Claim>;
+
+/// The claims of one process: one a runtime that it serves, each on that runtime's engine.
+#[derive(Clone)]
+pub struct Claims(Vec<(RuntimeKind, Reader)>);
+
+impl Claims {
+    pub fn new(claims: Vec<(RuntimeKind, Reader)>) -> Claims {
+        Claims(claims)
+    }
+
+    /// What stands for this runtime; nothing may be done for one that is not served.
+    pub fn of(&self, kind: RuntimeKind) -> Claim {
+        let found = self.0.iter().find(|(served, _)| *served == kind);
+        found.map_or(Claim::Standby, |(_, claim)| claim.borrow().clone())
+    }
+
+    /// Looks at what stands, runtime by runtime.
+    pub fn each(&self, mut look: impl FnMut(&Claim)) {
+        for (_, claim) in &self.0 {
+            look(&claim.borrow());
+        }
+    }
+
+    /// What stands; what changes from here on is told by [`Claims::changed`].
+    pub fn now(&mut self) -> Vec<Claim> {
+        let claims = self.0.iter_mut();
+        claims
+            .map(|(_, claim)| claim.borrow_and_update().clone())
+            .collect()
+    }
+
+    /// Whether this engine is led at `now`.
+    pub fn lead(&self, engine: &EngineId, now: Instant) -> bool {
+        let mut leads = false;
+        self.each(|claim| leads |= claim.leads(now) == Some(engine));
+        leads
+    }
+
+    /// Whether any engine is led at `now`.
+    pub fn lead_any(&self, now: Instant) -> bool {
+        let mut leads = false;
+        self.each(|claim| leads |= claim.leads(now).is_some());
+        leads
+    }
+
+    /// Waits until one of them changes; false: nobody publishes any more.
+    pub async fn changed(&mut self) -> bool {
+        let changes = self
+            .0
+            .iter_mut()
+            .map(|(_, claim)| Box::pin(claim.changed()));
+        futures::future::select_all(changes).await.0.is_ok()
+    }
+}
 
 #[cfg(test)]
 mod tests {

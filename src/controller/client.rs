@@ -2,6 +2,7 @@
 //! at as they pass. Connecting happens at a call, so building never waits for the API server; where it fails, the
 //! configuration is read anew.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,20 +35,12 @@ pub enum ClientError {
 pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
     let watches = watches.clone();
     let way = move |config: &Config| {
-        let hyper = HyperClient::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PONG)
-            .http2_keep_alive_while_idle(true)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build::<_, Body>(https(config)?);
         let stack = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .option_layer(config.auth_layer()?)
             .layer(config.extra_headers_layer()?)
             .map_err(BoxError::from)
-            .service(hyper);
+            .service(hyper(config)?);
         Ok::<_, kube::Error>(Bounded::new(stack, watches.clone()))
     };
     let config = read().await?;
@@ -59,6 +52,22 @@ pub async fn connect(watches: &WatchAges) -> Result<Client, ClientError> {
     });
     let renewed = Renewed::new(first, again);
     Ok(Client::new(renewed, config.default_namespace))
+}
+
+/// What carries requests, in nobody's name but that of a client certificate.
+pub type Hyper = HyperClient<HttpsConnector<HttpConnector>, Body>;
+
+/// The way to this API server. Connects at the first request.
+pub fn hyper(config: &Config) -> Result<Hyper, kube::Error> {
+    let builder = HyperClient::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PONG)
+        .http2_keep_alive_while_idle(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .to_owned();
+    Ok(builder.build::<_, Body>(https(config)?))
 }
 
 async fn read() -> Result<Config, ClientError> {
@@ -123,56 +132,77 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (kind, watches) = (watched_kind(&request), self.watches.clone());
+        let (watched, watches) = (watched(&request), self.watches.clone());
         let answer = self.stack.call(request);
         Box::pin(async move {
             let response = tokio::time::timeout(ANSWER, answer)
                 .await
                 .map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))??;
-            if let Some(kind) = kind
+            if let Some(watched) = watched
                 && response.status().is_success()
             {
-                watches.answered(kind);
+                watches.answered(watched);
             }
             Ok(response)
         })
     }
 }
 
-/// The plural of the kind, if the request starts a watch of ours.
-fn watched_kind(request: &Request<Body>) -> Option<&'static str> {
+/// One watch: the plural of its kind, and its namespace if it has one.
+type Watched = (&'static str, Option<String>);
+
+/// Which watch of ours the request starts.
+fn watched(request: &Request<Body>) -> Option<Watched> {
     let uri = request.uri();
     let watch = uri.query()?.split('&').any(|pair| pair == "watch=true");
-    let last = uri.path().rsplit('/').next()?;
+    let mut path = uri.path().rsplit('/');
+    let last = path.next()?;
     let known = KINDS.into_iter().find(|kind| *kind == last);
-    known.filter(|_| watch)
+    let namespace = match (path.next(), path.next()) {
+        (Some(name), Some("namespaces")) => Some(name.to_owned()),
+        _ => None,
+    };
+    known.filter(|_| watch).map(|kind| (kind, namespace))
 }
 
 /// What we watch.
-const KINDS: [&str; 2] = ["gamesessions", "games"];
+const KINDS: [&str; 5] = ["gamesessions", "games", "pods", "nodes", "services"];
 
 /// When the API server last answered the start of each watch. A watch is started anew every 30 s.
 #[derive(Clone, Debug, Default)]
-pub struct WatchAges(Arc<Mutex<Vec<(&'static str, Instant)>>>);
+pub struct WatchAges(Arc<Mutex<Vec<(Watched, Instant)>>>);
 
 impl WatchAges {
-    fn answered(&self, kind: &'static str) {
+    fn answered(&self, watched: Watched) {
         let mut ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ages.retain(|(known, _)| *known != kind);
-        ages.push((kind, Instant::now()));
+        ages.retain(|(known, _)| *known != watched);
+        ages.push((watched, Instant::now()));
     }
 
     /// Whether the start of a watch of this kind was answered after `then`.
     pub fn answered_since(&self, kind: &str, then: Instant) -> bool {
         let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ages.iter().any(|(known, at)| *known == kind && *at > then)
+        ages.iter()
+            .any(|((known, _), at)| *known == kind && *at > then)
     }
 
-    /// Seconds since the last answer, for each kind that was ever answered.
+    /// How long ago the start of this watch was answered; None: never.
+    pub fn age(&self, kind: &str, namespace: Option<&str>) -> Option<Duration> {
+        let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = |watched: &Watched| watched.0 == kind && watched.1.as_deref() == namespace;
+        let (_, at) = ages.iter().find(|(watched, _)| this(watched))?;
+        Some(at.elapsed())
+    }
+
+    /// Seconds since the last answer, for each kind that was ever answered; of several namespaces the longest.
     pub fn seconds(&self) -> Vec<(&'static str, f64)> {
         let ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = |(kind, at): &(&'static str, Instant)| (*kind, at.elapsed().as_secs_f64());
-        ages.iter().map(age).collect()
+        let mut longest: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for ((kind, _), at) in ages.iter() {
+            let age = longest.entry(*kind).or_default();
+            *age = age.max(at.elapsed().as_secs_f64());
+        }
+        longest.into_iter().collect()
     }
 }
 
@@ -198,17 +228,35 @@ mod tests {
 
     #[test]
     fn only_the_start_of_a_watch_of_ours_counts() {
-        let kind = |uri: &str| watched_kind(&Request::get(uri).body(Body::empty()).unwrap());
+        let started = |uri: &str| watched(&Request::get(uri).body(Body::empty()).unwrap());
+        let everywhere = |kind| Some((kind, None));
         let base = "https://h/apis/dillinger.dev/v1alpha1/gamesessions";
-        assert_eq!(kind(&format!("{base}?limit=100")), None);
+        assert_eq!(started(&format!("{base}?limit=100")), None);
         assert_eq!(
-            kind(&format!("{base}?a=b&watch=true")),
-            Some("gamesessions")
+            started(&format!("{base}?a=b&watch=true")),
+            everywhere("gamesessions")
         );
         assert_eq!(
-            kind("https://h/apis/dillinger.dev/v1alpha1/namespaces/n/games?watch=true"),
-            Some("games")
+            started("https://h/apis/dillinger.dev/v1alpha1/namespaces/n/games?watch=true"),
+            Some(("games", Some("n".to_owned())))
         );
-        assert_eq!(kind("https://h/api/v1/pods?watch=true"), None);
+        let pods = started("https://h/api/v1/pods?watch=true");
+        assert_eq!(pods, everywhere("pods"));
+        assert_eq!(started("https://h/api/v1/secrets?watch=true"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watch_of_one_namespace_that_is_not_answered_is_old_though_another_is() {
+        let ages = WatchAges::default();
+        let of = |namespace: &str| ("pods", Some(namespace.to_owned()));
+        ages.answered(of("a"));
+        ages.answered(of("b"));
+        let minute = Duration::from_secs(60);
+        tokio::time::advance(minute).await;
+        ages.answered(of("b"));
+        assert_eq!(ages.age("pods", Some("a")), Some(minute));
+        assert_eq!(ages.age("pods", Some("b")), Some(Duration::ZERO));
+        assert_eq!(ages.age("pods", None), None);
+        assert_eq!(ages.seconds(), [("pods", 60.0)]);
     }
 }

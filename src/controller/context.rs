@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::bucket::Bucket;
 use super::cache::{GameCache, SessionCache};
-use super::claim;
+use super::claim::Claims;
 use super::events::Events;
 use super::gate::Gate;
 use super::jitter::Jitter;
@@ -39,7 +39,7 @@ pub struct Context {
     /// Our clock and the API server's agreed once since the process started.
     pub clock_trusted: AtomicBool,
     pub jitter: Jitter,
-    pub claim: claim::Reader,
+    pub claims: Claims,
     pub gate: Arc<Gate>,
     pub leases: Arc<Leases>,
     pub sessions: Sessions,

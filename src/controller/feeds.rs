@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Came;
-use super::claim::{Claim, Reader};
+use super::claim::Claim;
 use super::context::Context;
 use super::guard::Guarded;
 use super::named::Named;
@@ -155,26 +155,29 @@ fn all(ctx: &Context) {
 pub(super) async fn lead(ctx: Arc<Context>, synced: Synced) {
     synced.done.cancelled().await;
     tracing::info!(sessions = ctx.cache.len(), "caches are warm");
-    let mut claim: Reader = ctx.claim.clone();
-    let mut term: Option<u64> = None;
+    let mut claims = ctx.claims.clone();
+    let mut terms: Vec<Option<u64>> = Vec::new();
     loop {
-        let now = claim.borrow_and_update().clone();
-        let next = match now {
-            Claim::Standby => None,
-            Claim::NoEngine => Some(0),
-            Claim::Leading { term, .. } => Some(term),
-        };
-        if next != term {
-            term = next;
-            match next {
-                Some(_) => {
-                    all(&ctx);
-                    ctx.triggers.open();
-                }
-                None => ctx.triggers.close(),
+        let next: Vec<Option<u64>> = claims
+            .now()
+            .into_iter()
+            .map(|claim| match claim {
+                Claim::Standby => None,
+                Claim::NoEngine => Some(0),
+                Claim::Leading { term, .. } => Some(term),
+            })
+            .collect();
+        if next != terms {
+            let acts = next.iter().any(Option::is_some);
+            terms = next;
+            if acts {
+                all(&ctx);
+                ctx.triggers.open();
+            } else {
+                ctx.triggers.close();
             }
         }
-        if claim.changed().await.is_err() {
+        if !claims.changed().await {
             return;
         }
     }

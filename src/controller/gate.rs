@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::claim::{Claim, Reader};
+use super::claim::{Claim, Claims};
 use crate::clock::Clock;
 use crate::runtime::EffectError;
 use crate::session::facts::EngineId;
@@ -86,7 +86,7 @@ impl Labelled for EffectError {
 
 /// The gate of one process.
 pub struct Gate {
-    claim: Reader,
+    claims: Claims,
     metrics: Arc<Metrics>,
     clock: Clock,
     stops: Option<Arc<dyn Stops>>,
@@ -95,13 +95,13 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(
-        claim: Reader,
+        claims: Claims,
         metrics: Arc<Metrics>,
         clock: Clock,
         stops: Option<Arc<dyn Stops>>,
     ) -> Self {
         Gate {
-            claim,
+            claims,
             metrics,
             clock,
             stops,
@@ -175,34 +175,48 @@ impl Gate {
         }
     }
 
-    /// None: the claim does not allow this write. Some(None): it does, without an end.
+    /// None: no claim allows this write. Some(None): one does, without an end. Of several, the one that lasts longest.
     fn lasts(&self, write: Write<'_>) -> Option<Option<Instant>> {
-        match &*self.claim.borrow() {
-            Claim::Standby => None,
-            Claim::NoEngine => match write {
-                Write::Report | Write::Finalizer { on: false } => Some(None),
-                Write::Finalizer { on: true }
-                | Write::Record
-                | Write::Effect(..)
-                | Write::Sweep(_)
-                | Write::DeleteSession => None,
-            },
-            Claim::Leading { engine, until, .. } => {
-                let ours = match write {
-                    Write::Effect(on, _) | Write::Sweep(on) => on == engine,
-                    Write::Finalizer { .. }
-                    | Write::Record
-                    | Write::Report
-                    | Write::DeleteSession => true,
-                };
-                (ours && *until > Instant::now()).then_some(Some(*until))
+        let mut longest: Option<Option<Instant>> = None;
+        self.claims.each(|claim| {
+            if let Some(until) = allows(claim, write) {
+                longest = Some(match (longest, until) {
+                    (None, until) => until,
+                    (Some(Some(known)), Some(until)) => Some(known.max(until)),
+                    (Some(None), _) | (Some(_), None) => None,
+                });
             }
-        }
+        });
+        longest
     }
 
     async fn stop(&self, n: u64, write: Write<'_>, point: Point) {
         if let Some(stops) = &self.stops {
             stops.at(n, write.label(), point).await;
+        }
+    }
+}
+
+/// As [`Gate::lasts`], by one claim.
+fn allows(claim: &Claim, write: Write<'_>) -> Option<Option<Instant>> {
+    match claim {
+        Claim::Standby => None,
+        Claim::NoEngine => match write {
+            Write::Report | Write::Finalizer { on: false } => Some(None),
+            Write::Finalizer { on: true }
+            | Write::Record
+            | Write::Effect(..)
+            | Write::Sweep(_)
+            | Write::DeleteSession => None,
+        },
+        Claim::Leading { engine, until, .. } => {
+            let ours = match write {
+                Write::Effect(on, _) | Write::Sweep(on) => on == engine,
+                Write::Finalizer { .. } | Write::Record | Write::Report | Write::DeleteSession => {
+                    true
+                }
+            };
+            (ours && *until > Instant::now()).then_some(Some(*until))
         }
     }
 }
@@ -260,7 +274,13 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::api::RuntimeKind;
+    use crate::controller::claim::Reader;
     use crate::session::seen::ContainerId;
+
+    fn claims(read: Reader) -> Claims {
+        Claims::new(vec![(RuntimeKind::Docker, read)])
+    }
 
     #[derive(Debug, PartialEq)]
     struct Failure;
@@ -287,7 +307,7 @@ mod tests {
         let (publish, read) = watch::channel(claim);
         (
             publish,
-            Gate::new(read, Arc::default(), Clock::system(), None),
+            Gate::new(claims(read), Arc::default(), Clock::system(), None),
         )
     }
 
@@ -319,6 +339,21 @@ mod tests {
             gate.pass("u", Write::Effect(&other, &kill), ok()).await,
             Err(Stopped::NotLeading)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_two_runtimes_an_effect_needs_the_claim_on_its_own_engine() {
+        let (_docker, docker) = watch::channel(Claim::Standby);
+        let (_pod, pod) = watch::channel(leading(Duration::from_secs(1)));
+        let both = vec![(RuntimeKind::Docker, docker), (RuntimeKind::Pod, pod)];
+        let gate = Gate::new(Claims::new(both), Arc::default(), Clock::system(), None);
+        let kill = Effect::Kill(ContainerId("c".to_owned()));
+        let (ours, other) = (engine("ours"), engine("other"));
+        let on_ours = gate.pass("u", Write::Effect(&ours, &kill), ok()).await;
+        assert_eq!(on_ours, Ok(7));
+        let on_other = gate.pass("u", Write::Effect(&other, &kill), ok()).await;
+        assert_eq!(on_other, Err(Stopped::NotLeading));
+        assert_eq!(gate.pass("u", Write::Record, ok()).await, Ok(7));
     }
 
     #[tokio::test(start_paused = true)]
@@ -393,7 +428,7 @@ mod tests {
         let (_publish, read) = watch::channel(leading(Duration::from_secs(1)));
         let recorder = Arc::new(Recorder::default());
         let gate = Gate::new(
-            read,
+            claims(read),
             Arc::default(),
             Clock::system(),
             Some(recorder.clone()),

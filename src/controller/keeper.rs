@@ -25,12 +25,17 @@ pub type EngineNow = Option<Option<Engine>>;
 
 /// Asks the runtime for its engine until dropped. Its own task: an engine that hangs holds up an answer for
 /// seconds, and must not cost the claim.
-pub async fn engines(runtime: Arc<dyn Runtime>, health: Health, publish: watch::Sender<EngineNow>) {
+pub async fn engines(
+    runtime: Arc<dyn Runtime>,
+    part: Part,
+    health: Health,
+    publish: watch::Sender<EngineNow>,
+) {
     loop {
         let engine = runtime.engine().await;
         match &engine {
-            Some(_) => health.there(Part::Engine),
-            None => health.missing(Part::Engine, "it does not answer".to_owned()),
+            Some(_) => health.there(part),
+            None => health.missing(part, "it does not answer".to_owned()),
         }
         publish.send_if_modified(|now| {
             let changed = now.as_ref() != Some(&engine);
@@ -41,12 +46,14 @@ pub async fn engines(runtime: Arc<dyn Runtime>, health: Health, publish: watch::
     }
 }
 
-/// Keeps the claim until `stop`, then releases it. One per process.
+/// Keeps the claim until `stop`, then releases it. One for each runtime of a process.
 pub struct Keeper {
     pub leases: Arc<Leases>,
     pub engine: watch::Receiver<EngineNow>,
     pub publish: Publisher,
     pub health: Health,
+    /// Where its trouble is shown.
+    pub part: Part,
     /// `--leader-elect`.
     pub elect: bool,
     /// How often this process began to lead.
@@ -114,14 +121,14 @@ impl Keeper {
         }
         let Some(kept) = kept else { return POLL };
         if !self.elect {
-            self.health.there(Part::Lease);
+            self.health.there(self.part);
             let until = Instant::now() + Duration::from_secs(86_400);
             self.lead(&kept.engine, until);
             return RENEW;
         }
         match self.keep(kept).await {
             Ok(wait) => {
-                self.health.there(Part::Lease);
+                self.health.there(self.part);
                 wait
             }
             Err(LeaseError::Conflict) => {
@@ -135,7 +142,7 @@ impl Keeper {
                     // A namespace that is not there, a right that is not given: a person must know.
                     let place = self.leases.place(&kept.engine);
                     let why = format!("the Lease {place} cannot be kept: {why}");
-                    self.health.missing(Part::Lease, why);
+                    self.health.missing(self.part, why);
                     self.rest(Claim::Standby, "the Lease cannot be read or written");
                 }
                 POLL
@@ -203,7 +210,7 @@ impl Keeper {
             Claim::Leading { .. } | Claim::Standby | Claim::NoEngine => {
                 tracing::info!(engine = engine.0, "leading");
                 self.health
-                    .leads(format!("this process, for engine {}", engine.0));
+                    .leads(self.part, format!("this process, for engine {}", engine.0));
                 self.terms.fetch_add(1, Ordering::Relaxed) + 1
             }
         };
@@ -217,7 +224,7 @@ impl Keeper {
 
     /// Publishes that we do not lead, once.
     fn rest(&self, claim: Claim, words: &str) {
-        self.health.leads(words.to_owned());
+        self.health.leads(self.part, words.to_owned());
         if *self.publish.borrow() != claim {
             tracing::info!(why = words, "not leading");
             self.publish.send_replace(claim);

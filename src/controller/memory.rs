@@ -108,6 +108,7 @@ impl Memory {
             known.failed = None;
             known.tried = None;
             known.memo.trouble = None;
+            known.memo.quota = None;
         }
     }
 

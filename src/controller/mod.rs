@@ -20,6 +20,7 @@ pub mod jitter;
 pub mod keeper;
 pub mod kept;
 pub mod lease;
+pub mod log_port;
 mod looks;
 pub mod memory;
 pub mod named;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::claim::Claim;
 use super::context::{Context, session_key};
 use super::guard::Guarded;
 use super::times::on_our_clock;
@@ -42,6 +43,14 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
     let chosen = facts
         .runtime
         .or(contract.as_ref().ok().map(|contract| contract.runtime));
+    if let Some(kind) = chosen
+        && ctx.served.len() > 1
+        && ctx.served.contains(&kind)
+        && ctx.claims.of(kind) == Claim::Standby
+    {
+        // Another process acts for this runtime; this one acts for another.
+        return Observed::Theirs(THEIRS);
+    }
     let runtime = chosen.and_then(|kind| ctx.runtimes.get(&kind));
     let engine = match runtime {
         Some(runtime) => runtime.engine().await,
@@ -169,7 +178,7 @@ async fn theirs(ctx: &Context, facts: &Facts, current: Option<&Engine>) -> Optio
 }
 
 fn we_lead(ctx: &Context, engine: &EngineId) -> bool {
-    ctx.claim.borrow().leads(tokio::time::Instant::now()) == Some(engine)
+    ctx.claims.lead(engine, tokio::time::Instant::now())
 }
 
 /// One live look. While no attempt is on record every runtime served is asked: what was made for the session
@@ -179,6 +188,7 @@ async fn look(ctx: &Context, key: &SessionKey, facts: &Facts, chosen: Option<Run
         key,
         attempt: facts.attempt,
         engine: facts.engine.as_ref().map(|engine| &engine.id),
+        id: facts.unended_id(),
         probe: facts.attempt.is_some() && facts.ready_time().is_none(),
     };
     if facts.attempt.is_some() {
@@ -243,7 +253,7 @@ fn choose_ports(
     image: &Image,
 ) -> Result<ChosenPorts, NoPort> {
     match image {
-        Image::Present => runtime.choose_ports(key, &contract.terms.ports),
+        Image::Present => runtime.choose_for(key, contract),
         Image::Unchecked | Image::Missing | Image::Pulling(_) | Image::Failed { .. } => {
             Ok(ChosenPorts::default())
         }

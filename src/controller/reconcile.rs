@@ -166,13 +166,18 @@ pub async fn reconcile(turn: &Turn, ctx: &Context) -> Looked {
 /// Some: nothing may be decided now. A new term names every session again; a lapsed claim comes back, or
 /// is found to be another's.
 fn not_now(ctx: &Context) -> Option<Wait> {
-    let claim = ctx.claim.borrow();
-    match &*claim {
-        Claim::Standby => Some(Wait::Never),
-        Claim::NoEngine => None,
-        Claim::Leading { .. } if claim.leads(Instant::now()).is_some() => None,
-        Claim::Leading { .. } => Some(Wait::For(ctx.jitter.around(CLAIM_BACK, 0.1))),
+    let (mut may_act, mut lapsed) = (false, false);
+    ctx.claims.each(|claim| match claim {
+        Claim::Standby => {}
+        Claim::NoEngine => may_act = true,
+        Claim::Leading { .. } if claim.leads(Instant::now()).is_some() => may_act = true,
+        Claim::Leading { .. } => lapsed = true,
+    });
+    if may_act {
+        return None;
     }
+    let back = lapsed.then(|| ctx.jitter.around(CLAIM_BACK, 0.1));
+    Some(back.map_or(Wait::Never, Wait::For))
 }
 
 async fn run(ctx: &Context, key: &Named, kept: &Kept) -> End {

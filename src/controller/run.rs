@@ -1,6 +1,5 @@
 //! The parts put together: watches, claim, triggers, loop. Runs until told to stop; the drain is bounded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::backoff::Backoff;
 use super::bucket::Bucket;
 use super::cache::GameCache;
-use super::claim::Claim;
+use super::claim::{Claim, Claims};
 use super::client::WatchAges;
 use super::context::{Context, DOUBT_REPORTS};
 use super::events;
@@ -67,41 +66,80 @@ pub struct Setup {
 pub struct Parts {
     pub ctx: Arc<Context>,
     setup: Setup,
+    served: Vec<Served>,
+    events: events::Sender,
+}
+
+/// One runtime with what keeps the claim on its engine.
+struct Served {
+    kind: RuntimeKind,
+    runtime: Arc<dyn Runtime>,
     keeper: Keeper,
     engine: watch::Sender<EngineNow>,
-    events: events::Sender,
+    /// Where it is shown that the engine is away.
+    part: Part,
 }
 
 impl Setup {
     /// Puts the parts together; nothing is sent yet.
     pub fn parts(self) -> Parts {
-        let (publish, claim) = watch::channel(Claim::Standby);
-        let (engine, engine_now) = watch::channel(None);
+        self.parts_beside(None)
+    }
+
+    /// The parts with a second runtime, which is of the other kind.
+    pub fn parts_beside(self, beside: Option<(RuntimeKind, Arc<dyn Runtime>)>) -> Parts {
         let (client, clock, metrics) = (
             self.client.clone(),
             self.clock.clone(),
             self.metrics.clone(),
         );
-        let gate = Arc::new(Gate::new(
-            claim.clone(),
-            metrics.clone(),
-            clock.clone(),
-            self.stops.clone(),
-        ));
+        let mut all = vec![(self.kind, self.runtime.clone())];
+        if let Some(beside) = beside {
+            for part in [Part::Cluster, Part::ClusterLease] {
+                self.health.needs(part);
+            }
+            all.push(beside);
+        }
+        let both = all.len() > 1;
         let leases = Arc::new(Leases::new(
             client.clone(),
             &self.lease_namespace,
             self.identity.clone(),
             clock.clone(),
         ));
-        let keeper = Keeper {
-            leases: leases.clone(),
-            engine: engine_now,
-            publish,
-            health: self.health.clone(),
-            elect: self.elect,
-            terms: AtomicU64::new(0),
-        };
+        let (mut served, mut claims) = (Vec::new(), Vec::new());
+        for (kind, runtime) in all {
+            let (part, lease) = match kind {
+                RuntimeKind::Pod if both => (Part::Cluster, Part::ClusterLease),
+                RuntimeKind::Pod | RuntimeKind::Docker => (Part::Engine, Part::Lease),
+            };
+            let (publish, claim) = watch::channel(Claim::Standby);
+            let (engine, engine_now) = watch::channel(None);
+            claims.push((kind, claim));
+            let keeper = Keeper {
+                leases: leases.clone(),
+                engine: engine_now,
+                publish,
+                health: self.health.clone(),
+                part: lease,
+                elect: self.elect,
+                terms: AtomicU64::new(0),
+            };
+            served.push(Served {
+                kind,
+                runtime,
+                keeper,
+                engine,
+                part,
+            });
+        }
+        let claims = Claims::new(claims);
+        let gate = Arc::new(Gate::new(
+            claims.clone(),
+            metrics.clone(),
+            clock.clone(),
+            self.stops.clone(),
+        ));
         let (events, sender) = events::channel(
             client.clone(),
             clock.clone(),
@@ -111,14 +149,17 @@ impl Setup {
         let provision = self.provision_deadline.as_secs();
         let ctx = Arc::new(Context {
             owner: self.owner.clone(),
-            runtimes: BTreeMap::from([(self.kind, self.runtime.clone())]),
-            served: vec![self.kind],
+            runtimes: served
+                .iter()
+                .map(|one| (one.kind, one.runtime.clone()))
+                .collect(),
+            served: served.iter().map(|one| one.kind).collect(),
             provision_deadline_seconds: i32::try_from(provision).unwrap_or(i32::MAX),
             process_started: clock.now(),
             clock,
             clock_trusted: AtomicBool::new(false),
             jitter: self.jitter.clone(),
-            claim,
+            claims,
             sessions: Sessions::new(client, gate.clone(), metrics.clone()),
             gate,
             leases,
@@ -135,8 +176,7 @@ impl Setup {
         Parts {
             ctx,
             setup: self,
-            keeper,
-            engine,
+            served,
             events: sender,
         }
     }
@@ -149,20 +189,17 @@ impl Parts {
         let Parts {
             ctx,
             setup,
-            keeper,
-            engine,
+            served,
             events,
         } = self;
         let Setup {
             client,
-            runtime,
             namespaces,
             health,
             ..
         } = &setup;
         // All end with `stop`, and with this future where that is dropped; the claim outlives the drain.
         let (mut tasks, release) = (JoinSet::new(), CancellationToken::new());
-        let kept = AbortOnDropHandle::new(tokio::spawn(keeper.run(release.clone())));
         let synced = Synced::new(watched(namespaces).len());
         for namespace in watched(namespaces) {
             let games = in_namespace::<Guarded<Game>>(client, namespace.as_deref());
@@ -176,11 +213,32 @@ impl Parts {
                 .follow(sessions, sessions_sink(&ctx, &synced));
             tasks.spawn(until(stop.clone(), follow));
         }
-        tasks.spawn(until(stop.clone(), hints(ctx.clone(), runtime.clone())));
-        tasks.spawn(until(
-            stop.clone(),
-            keeper::engines(runtime.clone(), health.clone(), engine),
-        ));
+        let mut kept = Vec::new();
+        for one in served {
+            let Served {
+                kind,
+                runtime,
+                keeper,
+                engine,
+                part,
+            } = one;
+            let keeping = tokio::spawn(keeper.run(release.clone()));
+            kept.push(AbortOnDropHandle::new(keeping));
+            tasks.spawn(until(stop.clone(), hints(ctx.clone(), runtime.clone())));
+            let engines = keeper::engines(runtime.clone(), part, health.clone(), engine);
+            tasks.spawn(until(stop.clone(), engines));
+            // What a session has on a cluster names its owner, and the garbage collector takes it.
+            if kind == RuntimeKind::Docker {
+                let sweep = Sweep {
+                    ctx: ctx.clone(),
+                    client: client.clone(),
+                    kind,
+                    runtime,
+                    namespaces: namespaces.clone(),
+                };
+                tasks.spawn(sweep.run(stop.clone()));
+            }
+        }
         tasks.spawn(until(stop.clone(), lead(ctx.clone(), synced)));
         tasks.spawn(until(stop.clone(), events.run()));
         tasks.spawn(pulse::run(
@@ -189,14 +247,6 @@ impl Parts {
             health.clone(),
             stop.clone(),
         ));
-        let sweep = Sweep {
-            ctx: ctx.clone(),
-            client: client.clone(),
-            runtime: runtime.clone(),
-            namespaces: namespaces.clone(),
-        };
-        tasks.spawn(sweep.run(stop.clone()));
-
         let looks = looks::run(ctx, stop.clone());
         let drained = async {
             stop.cancelled().await;
@@ -222,8 +272,10 @@ impl Parts {
             }
         }
         release.cancel();
-        if let Err(error) = kept.await {
-            outcome = Err(Died::from(Some(Err(error))));
+        for keeping in kept {
+            if let Err(error) = keeping.await {
+                outcome = Err(Died::from(Some(Err(error))));
+            }
         }
         outcome
     }

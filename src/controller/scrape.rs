@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::cache::Shown;
 use super::client::WatchAges;
 use super::context::Context;
-use crate::telemetry::health::{Health, Part};
+use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{KindLabel, PartLabel, SessionsLabel};
 
 /// Sets what is read from elsewhere, then writes all metrics.
@@ -32,12 +32,12 @@ pub fn scrape(ctx: &Context, health: &Health, ages: &WatchAges) -> String {
             .get_or_create_owned(&KindLabel { kind })
             .set(age);
     }
-    let leads = ctx.claim.borrow().leads(Instant::now()).is_some();
+    let leads = ctx.claims.lead_any(Instant::now());
     metrics.leader.set(i64::from(leads));
     metrics
         .clock_trusted
         .set(i64::from(ctx.clock_trusted.load(Ordering::Relaxed)));
-    for part in Part::ALL {
+    for part in health.needed() {
         let label = PartLabel {
             part: part.as_str(),
         };

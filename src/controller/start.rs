@@ -13,6 +13,7 @@ use super::client::{self, WatchAges};
 use super::context::Context;
 use super::gate::Stops;
 use super::jitter::Jitter;
+use super::log_port::{self, Token};
 use super::pulse;
 use super::run::Setup;
 use super::scrape::scrape;
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::config::simulation::Simulation;
 use crate::runtime::Runtime;
 use crate::runtime::docker::{DockerConfig, DockerRuntime};
+use crate::runtime::pod::{PodConfig, PodRuntime};
 #[cfg(feature = "simulate")]
 use crate::runtime::simulated::{SimulatedConfig, SimulatedRuntime};
 use crate::session::observation::Owner;
@@ -31,9 +33,13 @@ use crate::telemetry::health::Health;
 use crate::telemetry::logs::LogLevel;
 use crate::telemetry::metrics::Metrics;
 
-/// Runs the controller until SIGTERM or SIGINT.
-pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<()> {
-    let stop = stop_on_signals()?;
+/// Runs the controller until `stop`. Who shows `token` may read logs at the admin port.
+pub async fn controller(
+    config: Config,
+    log_level: LogLevel,
+    token: Option<Token>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let stops = stops()?;
     let (health, ages, metrics) = (
         Health::new(),
@@ -51,6 +57,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     let page = Admin {
         health: health.clone(),
         log_level: Some(log_level),
+        beside: log_port::router(token, ctx.clone()),
         scrape: {
             let (ctx, health, ages) = (ctx.clone(), health.clone(), ages.clone());
             let metrics = metrics.clone();
@@ -71,10 +78,22 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             controller: config.controller_name.clone(),
         };
         let clock = Clock::system();
+        let around = Around {
+            client: &client,
+            ages: &ages,
+            owner: &owner,
+            clock: &clock,
+        };
+        let mut runtimes = Vec::new();
+        for kind in &config.runtimes {
+            runtimes.push((*kind, runtime(*kind, &config, &around)?));
+        }
+        let mut runtimes = runtimes.into_iter();
+        let (kind, runtime) = runtimes.next().context("no runtime is to be served")?;
         let setup = Setup {
             client,
-            runtime: runtime(&config, &owner, &clock)?,
-            kind: RuntimeKind::Docker,
+            runtime,
+            kind,
             owner,
             provision_deadline: config.provision_deadline,
             namespaces: config.watch_namespaces,
@@ -88,7 +107,7 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
             ages,
             stops,
         };
-        let parts = setup.parts();
+        let parts = setup.parts_beside(runtimes.next());
         let _ = ctx.set(parts.ctx.clone());
         parts.run(stop).await?;
     }
@@ -98,13 +117,45 @@ pub async fn controller(config: Config, log_level: LogLevel) -> anyhow::Result<(
     Ok(())
 }
 
-/// Where containers run: Docker, or what stands in for it.
-fn runtime(config: &Config, owner: &Owner, clock: &Clock) -> anyhow::Result<Arc<dyn Runtime>> {
+/// What every runtime is made with.
+struct Around<'a> {
+    client: &'a kube::Client,
+    ages: &'a WatchAges,
+    owner: &'a Owner,
+    clock: &'a Clock,
+}
+
+/// Where containers run, or what stands in for it.
+fn runtime(
+    kind: RuntimeKind,
+    config: &Config,
+    around: &Around<'_>,
+) -> anyhow::Result<Arc<dyn Runtime>> {
+    let Around {
+        client,
+        ages,
+        owner,
+        clock,
+    } = *around;
     #[cfg(feature = "simulate")]
     if let Some(simulation) = &config.simulation {
         return simulated(config, simulation, owner, clock);
     }
-    Ok(DockerRuntime::new(docker(config, owner, clock)))
+    Ok(match kind {
+        RuntimeKind::Docker => DockerRuntime::new(docker(config, owner, clock)),
+        RuntimeKind::Pod => {
+            let ages = ages.clone();
+            PodRuntime::new(PodConfig {
+                client: client.clone(),
+                owner: owner.clone(),
+                namespaces: config.watch_namespaces.clone(),
+                port_range: config.port_range.clone(),
+                node_port_range: config.node_port_range.clone(),
+                exposure: config.pod_exposure,
+                age: Arc::new(move |kind, namespace| ages.age(kind, namespace)),
+            })
+        }
+    })
 }
 
 #[cfg(feature = "simulate")]
@@ -166,7 +217,7 @@ fn identity() -> String {
 }
 
 /// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+pub fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::gate::{API_DEADLINE, Labelled, Stopped, Write};
 use super::patch::names_what_is_gone;
-use crate::api::GameSession;
+use crate::api::{GameSession, RuntimeKind};
 use crate::runtime::{Owned, OwnedKind, Runtime, SessionKey};
 use crate::session::container;
 use crate::session::facts::EngineId;
@@ -81,6 +81,7 @@ impl Suspects {
 pub struct Sweep {
     pub ctx: Arc<Context>,
     pub client: Client,
+    pub kind: RuntimeKind,
     pub runtime: Arc<dyn Runtime>,
     /// Empty: all.
     pub namespaces: Vec<String>,
@@ -106,7 +107,8 @@ impl Sweep {
     }
 
     fn leads(&self) -> Option<EngineId> {
-        self.ctx.claim.borrow().leads(Instant::now()).cloned()
+        let claim = self.ctx.claims.of(self.kind);
+        claim.leads(Instant::now()).cloned()
     }
 
     async fn sweep(&self, engine: &EngineId, suspects: &mut Suspects) {

@@ -3,16 +3,24 @@
 //! `look` and the other looks never fail: doubt is a value. `act` does one write and never waits for a
 //! game. Hints say "look again" and may be lost, doubled or late.
 
+mod asking;
 pub mod docker;
+mod hints;
+mod log_text;
+mod net;
+pub mod pod;
 #[cfg(feature = "simulate")]
 pub mod simulated;
 
+pub(crate) use log_text::safe as safe_log;
+
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::session::contract::{PortTerms, Terms};
+use crate::session::contract::{Contract, PortTerms, Terms};
 use crate::session::facts::{Engine, EngineId};
 use crate::session::observation::{Image, StorageSeen};
 use crate::session::plan::Effect;
@@ -37,8 +45,22 @@ pub struct Look<'a> {
     pub attempt: Option<i32>,
     /// The recorded engine; another one that answers is Unknown(EngineMismatch).
     pub engine: Option<&'a EngineId>,
+    /// The container's id, if it is on record for n and its end is not: that it is gone ends a game, and is not believed lightly.
+    pub id: Option<&'a str>,
     /// Ask the game whether it is ready (started or joined, the answer so far is returned). False once ready is recorded.
     pub probe: bool,
+}
+
+/// A log as it was written, in chunks.
+pub type Log = BoxStream<'static, Bytes>;
+
+/// What of a log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRead {
+    /// So many of the last lines, and then
+    pub tail: u32,
+    /// what comes, until the container ends.
+    pub follow: bool,
 }
 
 /// "Look again", for one session or for all.
@@ -64,6 +86,9 @@ pub enum EffectError {
     /// The runtime refused the content of a create (400, 422), in its words.
     #[error("the runtime refused it: {0}")]
     Refused(String),
+    /// A create that does not fit the quota of the namespace: it may fit later.
+    #[error("it does not fit the quota: {0}")]
+    Quota(String),
     /// No answer in time, or none at all: it may have happened.
     #[error("no answer from the runtime: {0}")]
     NoAnswer(String),
@@ -80,6 +105,7 @@ impl EffectError {
     pub fn label(&self) -> &'static str {
         match self {
             EffectError::Refused(_) => "refused",
+            EffectError::Quota(_) => "quota",
             EffectError::NoAnswer(_) => "no_answer",
             EffectError::Failed(_) => "failed",
             EffectError::OtherEngine { .. } => "other_engine",
@@ -118,6 +144,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Host ports for a container of this session: its own earlier choice if free, else the next.
     fn choose_ports(&self, key: &SessionKey, ports: &[PortTerms]) -> Result<ChosenPorts, NoPort>;
 
+    /// As [`Runtime::choose_ports`], for all that the contract says of how players reach the game.
+    fn choose_for(&self, key: &SessionKey, contract: &Contract) -> Result<ChosenPorts, NoPort> {
+        self.choose_ports(key, &contract.terms.ports)
+    }
+
     /// These host ports of the session clashed: do not choose them for 5 minutes.
     fn shun_ports(&self, key: &SessionKey, ports: &[u16]);
 
@@ -138,6 +169,15 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Everything that carries our cluster and controller labels on the engine of now.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>>;
+
+    /// The log of the session's newest container, as the game wrote it; None: this runtime has none to show.
+    fn log<'a>(
+        &'a self,
+        _uid: &'a str,
+        _read: LogRead,
+    ) -> BoxFuture<'a, Result<Option<Log>, EffectError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// The stream of hints; taken once.
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint>;

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::contract::{Contract, Piece, Text};
+use super::contract::{Contract, Piece, Placement, Text};
 use super::facts::Engine;
 use super::observation::Observation;
 use super::ports::{ChosenPorts, transports};
-use crate::api::keys;
+use crate::api::{ImagePullPolicy, PortPolicy, Readiness, keys};
 
 /// Everything that a runtime may vary in one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,17 @@ pub struct ContainerSpec {
     pub ports: Vec<Published>,
     /// Seconds between the request to stop and the kill.
     pub grace_seconds: i32,
+    pub on_cluster: OnCluster,
+}
+
+/// What only a cluster is told: a Docker runtime pulls by itself, asks the game by itself, and has one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnCluster {
+    pub pull_policy: ImagePullPolicy,
+    pub readiness: Option<Readiness>,
+    pub placement: Placement,
+    /// Every port of the game takes whatever public number there is.
+    pub any_port: bool,
 }
 
 /// A tmpfs, counted in the memory limit, gone with every stop.
@@ -54,6 +65,8 @@ pub struct Volume {
     pub path: String,
     pub size_bytes: i64,
     pub labels: BTreeMap<String, String>,
+    /// StorageClass on a cluster; None: the cluster's default.
+    pub class: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,6 +135,7 @@ pub fn volumes(o: &Observation, contract: &Contract, engine: &Engine) -> Vec<Vol
                 path: storage.path.clone(),
                 size_bytes: storage.size_bytes,
                 labels,
+                class: contract.placement.storage_class_name.clone(),
             }
         })
         .collect()
@@ -209,7 +223,19 @@ pub fn spec(
             .unwrap_or(contract.terms.termination_grace_period_seconds)
             // Less than nothing is for ever, on an engine.
             .max(0),
+        on_cluster: OnCluster {
+            pull_policy: contract.image_pull_policy,
+            readiness: contract.terms.readiness.clone(),
+            placement: contract.placement.clone(),
+            any_port: any_port(contract),
+        },
     }
+}
+
+/// Every port of the game takes whatever public number there is, other than its own inside.
+pub fn any_port(contract: &Contract) -> bool {
+    let mut ports = contract.terms.ports.iter();
+    ports.all(|port| port.policy == PortPolicy::Dynamic)
 }
 
 fn published(contract: &Contract, ports: &ChosenPorts) -> Vec<Published> {

@@ -181,6 +181,13 @@ impl Facts {
             .is_some_and(|exit| Some(exit.attempt) == self.attempt)
     }
 
+    /// Id of the container of attempt n, while its end is not on record.
+    pub fn unended_id(&self) -> Option<&str> {
+        let container = self.container.as_ref()?;
+        let unended = !self.exit_recorded() && !container.id.is_empty();
+        unended.then_some(container.id.as_str())
+    }
+
     /// When the present attempt was Ready first.
     pub fn ready_time(&self) -> Option<Timestamp> {
         self.container.as_ref().and_then(|c| c.ready_time)
@@ -341,6 +348,22 @@ mod tests {
             Facts::parse(&stop).expect_err("unreadable").field,
             "stop.reason"
         );
+    }
+
+    #[test]
+    fn a_container_whose_end_is_on_record_is_not_asked_for_at_every_look_of_a_stopped_session() {
+        use crate::session::fixtures::recorded;
+        let facts = recorded().ready_since(60).facts;
+        let id = facts.container.as_ref().map(|c| c.id.as_str());
+        assert_eq!(facts.unended_id(), id);
+        let of = |attempt| {
+            recorded()
+                .ready_since(60)
+                .ended(attempt, "Requested", 1)
+                .facts
+        };
+        assert_eq!(of(0).unended_id(), None);
+        assert_eq!(of(-1).unended_id(), id, "that was another attempt");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod container;
 pub mod contract;
+pub mod explained;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixtures;

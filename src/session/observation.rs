@@ -99,6 +99,8 @@ pub struct Memo {
     pub signalled: Option<(i32, Timestamp)>,
     /// The engine refused to create this attempt for its content, in its words.
     pub refused: Option<(i32, String)>,
+    /// A create did not fit the namespace's quota, in the API server's words.
+    pub quota: Option<String>,
     /// What the runtime answers to the effect that is due, which failed so at least twice in a row.
     pub trouble: Option<String>,
     /// The image was pulled for this attempt (policy Always).

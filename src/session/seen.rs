@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::contract::Terms;
+use super::reason::Reason;
 
 /// Id of a container: Docker container id, or Pod UID.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +50,9 @@ pub enum Made {
     Failed(String),
     /// A start failed since these host ports are taken (empty: the engine did not say which).
     PortClash(Vec<u16>, String),
+    /// A Pod that does not run yet, which the cluster starts and nobody else: what it waits for, and in whose
+    /// words (empty: nothing speaks against it).
+    Awaited(Reason, String),
 }
 
 /// What the game answers to its readiness probe.

@@ -23,6 +23,8 @@ pub struct Admin {
     pub health: Health,
     /// None: the level cannot be changed (tests).
     pub log_level: Option<LogLevel>,
+    /// Pages of the controller's own.
+    pub beside: Router,
     pub scrape: Scrape,
 }
 
@@ -56,7 +58,8 @@ fn router(admin: Admin) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/log-level", get(log_level).put(set_log_level))
-        .with_state(admin)
+        .with_state(admin.clone())
+        .merge(admin.beside)
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
@@ -110,6 +113,7 @@ mod tests {
         let admin = Admin {
             health: health.clone(),
             log_level: None,
+            beside: Router::new(),
             scrape: Arc::new(|| "# EOF\n".to_owned()),
         };
         let request = Request::get(path).body(Body::empty()).unwrap();

@@ -1,6 +1,6 @@
 //! Which parts the controller needs, and which of them are there. Never blocks beyond a short lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One thing that must be there for sessions to be served.
@@ -11,16 +11,23 @@ pub enum Part {
     Games,
     Engine,
     Lease,
+    /// The cluster as a runtime beside an engine, where a process serves both.
+    Cluster,
+    ClusterLease,
 }
 
 impl Part {
-    pub const ALL: [Part; 5] = [
+    pub const ALL: [Part; 7] = [
         Part::ApiServer,
         Part::Sessions,
         Part::Games,
         Part::Engine,
         Part::Lease,
+        Part::Cluster,
+        Part::ClusterLease,
     ];
+    /// Those that only a process with two runtimes needs.
+    const BESIDE: [Part; 2] = [Part::Cluster, Part::ClusterLease];
 
     /// Label for metrics, logs and `/readyz`.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +37,8 @@ impl Part {
             Part::Games => "games",
             Part::Engine => "engine",
             Part::Lease => "lease",
+            Part::Cluster => "cluster",
+            Part::ClusterLease => "cluster-lease",
         }
     }
 }
@@ -40,18 +49,39 @@ pub struct Health(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
+    needed: BTreeSet<Part>,
     missing: BTreeMap<Part, String>,
-    leading: String,
+    /// By the Lease that it is about.
+    leading: BTreeMap<Part, String>,
 }
 
 impl Health {
     /// Everything is missing until it was seen.
     pub fn new() -> Self {
-        let missing = Part::ALL.map(|part| (part, "not reached yet".to_owned()));
-        Health(Arc::new(Mutex::new(State {
-            missing: missing.into(),
-            leading: "no claim yet".to_owned(),
-        })))
+        let health = Health(Arc::new(Mutex::new(State {
+            needed: BTreeSet::new(),
+            missing: BTreeMap::new(),
+            leading: BTreeMap::from([(Part::Lease, "no claim yet".to_owned())]),
+        })));
+        for part in Part::ALL {
+            if !Part::BESIDE.contains(&part) {
+                health.needs(part);
+            }
+        }
+        health
+    }
+
+    /// This part must be there too.
+    pub fn needs(&self, part: Part) {
+        self.lock(|state| {
+            state.needed.insert(part);
+            state.missing.insert(part, "not reached yet".to_owned());
+        });
+    }
+
+    /// The parts that must be there.
+    pub fn needed(&self) -> Vec<Part> {
+        self.lock(|state| state.needed.iter().copied().collect())
     }
 
     /// The part is there. Logs the change.
@@ -71,8 +101,8 @@ impl Health {
     }
 
     /// What `/readyz` says about leadership; it never makes the process unready, a standby is a ready one.
-    pub fn leads(&self, words: String) {
-        self.lock(|state| state.leading = words);
+    pub fn leads(&self, lease: Part, words: String) {
+        self.lock(|state| state.leading.insert(lease, words));
     }
 
     pub fn is_missing(&self, part: Part) -> bool {
@@ -83,14 +113,16 @@ impl Health {
     pub fn report(&self) -> (bool, String) {
         self.lock(|state| {
             let mut text = String::new();
-            for part in Part::ALL {
-                let line = match state.missing.get(&part) {
+            for part in &state.needed {
+                let line = match state.missing.get(part) {
                     Some(why) => format!("[-] {}: {why}\n", part.as_str()),
                     None => format!("[+] {}\n", part.as_str()),
                 };
                 text.push_str(&line);
             }
-            text.push_str(&format!("[ ] leader: {}\n", state.leading));
+            for words in state.leading.values() {
+                text.push_str(&format!("[ ] leader: {words}\n"));
+            }
             (state.missing.is_empty(), text)
         })
     }
@@ -113,7 +145,10 @@ mod tests {
     #[test]
     fn ready_only_once_every_part_was_seen_and_the_missing_one_is_named() {
         let health = Health::new();
-        for part in Part::ALL {
+        for part in Part::ALL
+            .into_iter()
+            .filter(|part| !Part::BESIDE.contains(part))
+        {
             assert!(!health.report().0);
             health.there(part);
         }
@@ -123,5 +158,20 @@ mod tests {
         assert!(!ready);
         assert!(text.contains("[-] engine: connection refused"), "{text}");
         assert!(text.contains("[+] gamesessions"), "{text}");
+    }
+
+    #[test]
+    fn a_second_runtime_is_waited_for_only_where_there_is_one() {
+        let health = Health::new();
+        for part in health.needed() {
+            health.there(part);
+        }
+        assert!(health.report().0);
+        health.needs(Part::Cluster);
+        let (ready, text) = health.report();
+        assert!(
+            !ready && text.contains("[-] cluster: not reached yet"),
+            "{text}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! Ending may block for [`FLUSH`](super::traces) at most, and only where traces are sent.
 
 use super::logs::{self, LogError, LogLevel};
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 
 /// What was set up.
 pub struct Process {
@@ -38,6 +38,15 @@ impl Process {
         let spans = traces.as_ref().map(super::traces::Traces::layer);
         let log_level = logs::start(config.log_format, &config.log_level, spans)?;
         Ok(Process { log_level, traces })
+    }
+
+    /// Logs alone.
+    pub fn of_logs(format: LogFormat, level: &str) -> Result<Self, StartError> {
+        Ok(Process {
+            log_level: logs::start(format, level, None)?,
+            #[cfg(feature = "otlp")]
+            traces: None,
+        })
     }
 
     /// Sends what is left to be sent.

@@ -62,7 +62,12 @@ pub async fn live(story: Story, crash: Option<Crash>) -> Life {
         () = story => {}
         never = revive(&scene, &options, &mut controller, &mut deaths) => match never {},
     }
-    if controller.ended().is_some() {
+    // A session can be gone before its last write has killed who made it.
+    let doomed = crash.is_some_and(|crash| deaths == 0 && written(&count).len() >= crash.write);
+    if doomed {
+        while controller.ended().is_none() {
+            tokio::time::sleep(STEP).await;
+        }
         deaths += 1;
         controller = scene.launch(&options);
     }

@@ -3,6 +3,7 @@
 use dillinger_runner::api::Quantity;
 use serde_json::{Value, json};
 
+use crate::keywords::{BOUNDS, DECIDE, UNBOUND};
 use crate::objects;
 use crate::schema::{Field, fields, places};
 use crate::server::{Cause, Kind, Server, assert_accepted, assert_refused};
@@ -162,8 +163,8 @@ fn trials(field: &Field, place: &str, base: &Value) -> Vec<Trial> {
         }
     }
     if let Some(words) = schema["enum"].as_array() {
-        // How a port gets its number decides which other fields it has: the objects hold every policy.
-        if !field.path.ends_with(".portPolicy") {
+        // Some words decide which other fields there may be: the objects hold each of them.
+        if !DECIDE.iter().any(|end| field.path.ends_with(end)) {
             for word in words {
                 accept("enum", word.clone());
             }
@@ -187,6 +188,15 @@ fn trials(field: &Field, place: &str, base: &Value) -> Vec<Trial> {
         let words = "should have at least 1 properties".to_owned();
         refuse("minProperties", json!({}), place, words);
         accept("minProperties", json!({"cpu": "1"}));
+    }
+    if let Some(most) = size("maxProperties") {
+        let labels = |count: usize| -> Value {
+            let labels = (0..count).map(|n| (format!("label-{n}"), json!("a")));
+            Value::Object(labels.collect())
+        };
+        accept("maxProperties", labels(most));
+        let words = format!("must have at most {most} items");
+        refuse("maxProperties", labels(most + 1), place, words);
     }
     if ["map", "set"].contains(
         &schema["x-kubernetes-list-type"]
@@ -251,34 +261,6 @@ fn items(field: &Field, base: &Value, count: usize) -> Value {
         .collect()
 }
 
-/// The keywords that bound a value. A keyword that is none of these and none of `UNBOUND` fails the test.
-const BOUNDS: &[&str] = &[
-    "minimum",
-    "maximum",
-    "maxLength",
-    "minLength",
-    "pattern",
-    "enum",
-    "maxItems",
-    "minItems",
-    "minProperties",
-    "required",
-];
-
-const UNBOUND: &[&str] = &[
-    "type",
-    "format",
-    "description",
-    "default",
-    "properties",
-    "items",
-    "anyOf",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-validations",
-];
-
 /// Every bound of the schema is met by a refusal and by an acceptance.
 fn assert_complete(field: &Field, trials: &[Trial]) {
     for bound in BOUNDS {
@@ -290,8 +272,9 @@ fn assert_complete(field: &Field, trials: &[Trial]) {
                 .iter()
                 .any(|trial| trial.what == *bound && trial.refused.is_some() == refused)
         };
-        // Every other trial accepts an object with all that is required, and with every port policy.
-        let accepted_by_all = *bound == "required" || field.path.ends_with(".portPolicy");
+        // Every other trial accepts an object with all that is required, and with every word that decides.
+        let decides = DECIDE.iter().any(|end| field.path.ends_with(end));
+        let accepted_by_all = *bound == "required" || decides;
         assert!(met(true), "{}: {bound} is never refused", field.path);
         assert!(
             met(false) || accepted_by_all,

@@ -4,6 +4,8 @@
 //! Runs inside `tests/world`; outside of one it fails.
 
 mod bounds;
+mod cluster_rules;
+mod keywords;
 mod objects;
 mod rule_table;
 mod rules;

@@ -53,7 +53,60 @@ pub fn game() -> Value {
             "securityContext": {"runAsUser": 1001, "runAsGroup": 1002, "readOnlyRootFilesystem": false},
             "scratch": [{"mountPath": "/tmp", "sizeLimit": "64Mi"}],
             "storage": [{"name": "world", "mountPath": "/data", "size": "2Gi"}],
+            "exposure": "HostPort",
+            "nodeSelector": {"pool": "games"},
+            "tolerations": [
+                {"key": "games", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "spot", "operator": "Equal", "value": "yes", "effect": "PreferNoSchedule"},
+                {"key": "spot", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 60},
+            ],
+            "affinity": affinity(),
+            "topologySpreadConstraints": [{
+                "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": labels(),
+            }],
+            "priorityClassName": "players",
+            "runtimeClassName": "gvisor",
+            "imagePullSecrets": [{"name": "registry"}],
+            "hostUsers": false,
+            "storageClassName": "fast",
         },
+    })
+}
+
+fn affinity() -> Value {
+    let term = json!({"matchExpressions": [
+        {"key": "pool", "operator": "In", "values": ["games", "more"]},
+        {"key": "pool", "operator": "NotIn", "values": ["old"]},
+        {"key": "cores", "operator": "Gt", "values": ["8"]},
+        {"key": "cores", "operator": "Lt", "values": ["64"]},
+        {"key": "ssd", "operator": "Exists"},
+        {"key": "slow", "operator": "DoesNotExist"},
+    ]});
+    let pods = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": labels()});
+    let neighbours = json!({
+        "requiredDuringSchedulingIgnoredDuringExecution": [pods],
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10, "podAffinityTerm": pods}],
+    });
+    json!({
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]},
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10, "preference": term}],
+        },
+        "podAffinity": neighbours,
+        "podAntiAffinity": neighbours,
+    })
+}
+
+fn labels() -> Value {
+    json!({
+        "matchLabels": {"app": "proxy"},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["live"]},
+            {"key": "tier", "operator": "NotIn", "values": ["test"]},
+            {"key": "a", "operator": "Exists"},
+            {"key": "b", "operator": "DoesNotExist"},
+        ],
     })
 }
 

@@ -346,6 +346,7 @@ pub fn rules() -> Vec<Rule> {
             ),
         },
     ];
+    rules.extend(crate::cluster_rules::rules());
     rules[0].refused.extend(odd_names());
     rules[1].refused.extend(odd_names());
     rules

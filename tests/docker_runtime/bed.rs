@@ -15,7 +15,9 @@ use dillinger_runner::api::{PortPolicy, PortProtocol, Readiness, keys};
 use dillinger_runner::clock::Clock;
 use dillinger_runner::runtime::docker::{DockerConfig, DockerRuntime};
 use dillinger_runner::runtime::{EffectError, Look, Outcome, Runtime, SessionKey};
-use dillinger_runner::session::container::{ContainerSpec, Published, Transport, Volume};
+use dillinger_runner::session::container::{
+    ContainerSpec, OnCluster, Published, Transport, Volume,
+};
 use dillinger_runner::session::contract::{PortTerms, Terms};
 use dillinger_runner::session::facts::EngineId;
 use dillinger_runner::session::observation::Owner;
@@ -232,6 +234,7 @@ impl Bed {
                 })
                 .into(),
             grace_seconds: 30,
+            on_cluster: OnCluster::default(),
         }
     }
 
@@ -243,6 +246,7 @@ impl Bed {
             path: "/data".into(),
             size_bytes: 1 << 30,
             labels,
+            class: None,
         }
     }
 
@@ -284,6 +288,7 @@ impl Bed {
                 key: &self.key,
                 attempt: Some(0),
                 engine: Some(&self.engine),
+                id: None,
                 probe,
             })
             .await

@@ -28,6 +28,7 @@ async fn a_runtime_is_made_without_an_engine_and_says_so() {
         key: &bed.key,
         attempt: None,
         engine: None,
+        id: None,
         probe: true,
     };
     let seen = runtime.look(look).await;
@@ -219,6 +220,7 @@ async fn after_a_restart_one_list_stands_for_the_looks_at_running_games() {
         key: &bed.key,
         attempt: Some(0),
         engine: Some(&bed.engine),
+        id: None,
         probe: false,
     };
     let Seen::Running(listed, Answer::NotAsked) = restarted.look(look()).await else {

@@ -87,6 +87,7 @@ async fn an_older_attempt_is_seen_before_the_newer() {
         key: &bed.key,
         attempt: Some(1),
         engine: Some(&bed.engine),
+        id: None,
         probe: true,
     };
     let seen = dillinger_runner::runtime::Runtime::look(&*bed.runtime, look).await;

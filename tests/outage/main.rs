@@ -4,12 +4,24 @@
 #[path = "../real/harness/mod.rs"]
 mod harness;
 
+// The gateway's own tests have more use for these.
+#[allow(dead_code)]
+#[path = "../gateway/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "../gateway/listener.rs"]
+mod listener;
+#[allow(dead_code)]
+#[path = "../gateway/process.rs"]
+mod process;
+
 mod apiserver;
 mod certificates;
 mod clusters;
 mod disk_full;
 mod engine_away;
 mod engine_replaced;
+mod gateway;
 mod many;
 mod pids;
 mod rights;

@@ -290,7 +290,7 @@ impl Table {
             .map(|row| format!("{row:?}"))
             .collect();
         println!(
-            "rows of the table met: {} of {}; not met: {}; for Pods alone, which are not served yet: {FOR_PODS:?}",
+            "rows of the table met: {} of {}; not met: {}; for Pods alone, whose schedules are not played yet: {FOR_PODS:?}",
             of_docker().filter(met).count(),
             of_docker().count(),
             if missing.is_empty() {

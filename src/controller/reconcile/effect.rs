@@ -81,6 +81,9 @@ impl Reconcile<'_> {
                         .memory
                         .change(self.uid, |known| known.memo.refused = refused);
                 }
+                if let (Effect::Create(_), EffectError::Quota(words)) = (effect, &error) {
+                    return Err(self.over_quota(o, words).await);
+                }
                 let words = format!("{}: {error}", write.label());
                 Err(self.failed(o, error.label(), words).await)
             }
@@ -123,7 +126,7 @@ impl Reconcile<'_> {
             return Some(self.failed(o, "name_in_use", words.to_owned()).await);
         }
         // What else was asked for meanwhile is answered.
-        if o.memo.trouble.is_some() {
+        if o.memo.trouble.is_some() || o.memo.quota.is_some() {
             self.tell(o).await;
         }
         left.map(End::TooSoon)
@@ -138,6 +141,21 @@ impl Reconcile<'_> {
             self.tell(&o).await;
         }
         End::Failed(Failure { reason, words })
+    }
+
+    /// A create that has to wait for room, in the API server's words; it is told at once, and tried again.
+    async fn over_quota(&mut self, o: &Observation, words: &str) -> End {
+        let told: String = words.chars().take(TOLD).collect();
+        let mut o = o.clone();
+        o.memo.quota = Some(told.clone());
+        self.ctx
+            .memory
+            .change(self.uid, |known| known.memo.quota = Some(told));
+        self.tell(&o).await;
+        End::Failed(Failure {
+            reason: "quota",
+            words: words.to_owned(),
+        })
     }
 
     /// Reports what stands in the way of the effect that is due.

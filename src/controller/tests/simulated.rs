@@ -156,7 +156,7 @@ async fn a_standby_with_the_same_file_takes_over_a_game_that_is_not_ready_yet() 
         .until("it was started", || simulated.happened().len() == 3)
         .await;
     let began = tokio::time::Instant::now();
-    let leads = |running: &Running| *running.ctx.claim.borrow() != Claim::Standby;
+    let leads = |running: &Running| running.ctx.claims.of(super::KIND) != Claim::Standby;
     let (leader, left) = if leads(&first) {
         (first, standby)
     } else {

@@ -44,6 +44,8 @@ pub(super) fn body(spec: &ContainerSpec, engine: &EngineId, bind: IpAddr) -> Con
         volumes,
         ports,
         grace_seconds,
+        // The pull is an effect of its own, the questions are ours, and there is one host.
+        on_cluster: _,
     } = spec;
     let mut labels: HashMap<String, String> =
         labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -182,7 +184,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::session::container::Scratch;
+    use crate::session::container::{OnCluster, Scratch};
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -208,12 +210,14 @@ mod tests {
                 path: "/data".into(),
                 size_bytes: 1 << 30,
                 labels: BTreeMap::from([(keys::STORAGE.to_owned(), "world".to_owned())]),
+                class: None,
             }],
             ports: vec![
                 published("game", 7777, 7001, Transport::Tcp),
                 published("game", 7777, 7001, Transport::Udp),
             ],
             grace_seconds: 20,
+            on_cluster: OnCluster::default(),
         }
     }
 

@@ -253,7 +253,7 @@ impl DockerRuntime {
         })
     }
 
-    async fn ids_of(&self, uid: &str) -> Result<Vec<String>, CallError> {
+    pub(super) async fn ids_of(&self, uid: &str) -> Result<Vec<String>, CallError> {
         let filters = HashMap::from([("label", vec![format!("{}={uid}", keys::UID)])]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)

@@ -21,6 +21,7 @@ mod probe;
 mod pulls;
 #[cfg(test)]
 mod strangers;
+mod tail;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -32,7 +33,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{EffectError, Hint, Look, Outcome, Owned, Runtime, SessionKey};
+use super::{EffectError, Hint, Log, LogRead, Look, Outcome, Owned, Runtime, SessionKey};
 use crate::clock::Clock;
 use crate::session::contract::PortTerms;
 use crate::session::facts::{Engine, EngineId};
@@ -218,6 +219,14 @@ impl Runtime for DockerRuntime {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
         Box::pin(self.list_owned())
+    }
+
+    fn log<'a>(
+        &'a self,
+        uid: &'a str,
+        read: LogRead,
+    ) -> BoxFuture<'a, Result<Option<Log>, EffectError>> {
+        Box::pin(async move { Ok(self.log_of(uid, read).await?) })
     }
 
     fn hints(self: Arc<Self>) -> BoxStream<'static, Hint> {

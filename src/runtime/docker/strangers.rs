@@ -190,6 +190,7 @@ async fn seen(told: &Told) -> Seen {
         key: &key,
         attempt: Some(0),
         engine: Some(&engine),
+        id: None,
         probe: false,
     };
     told.runtime().look(look).await
@@ -233,6 +234,7 @@ async fn another_engine_is_doubt_even_where_it_holds_a_container_of_ours() {
         key: &key,
         attempt: Some(0),
         engine: Some(&recorded),
+        id: None,
         probe: false,
     };
     let seen = told.runtime().look(look).await;

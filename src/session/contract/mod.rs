@@ -6,9 +6,13 @@
 
 mod files;
 mod parameters;
+mod placement;
 mod ports;
 mod resources;
 mod template;
+
+pub(crate) use parameters::hint;
+pub use placement::Placement;
 
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
@@ -43,6 +47,8 @@ pub struct Contract {
     pub read_only_root: bool,
     pub scratch: Vec<ScratchMount>,
     pub storage: Vec<StorageMount>,
+    #[serde(skip_serializing_if = "Placement::is_default")]
+    pub placement: Placement,
     pub terms: Terms,
 }
 
@@ -218,6 +224,7 @@ pub fn resolve(
         read_only_root: spec.security_context.read_only_root_filesystem,
         scratch: files.scratch,
         storage: files.storage,
+        placement: Placement::of(spec),
         terms: Terms {
             ports,
             readiness: spec.readiness.clone(),

@@ -121,7 +121,7 @@ fn misfit(declared: &ParameterDeclaration, value: &str) -> Option<String> {
 }
 
 /// "did you mean …" with the nearest names, else the names there are; None where there are none.
-pub(super) fn hint<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(crate) fn hint<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     let known: Vec<&str> = known.collect();
     if known.is_empty() {
         return None;

@@ -53,7 +53,7 @@ pub(super) fn by_itself(case: &Case<'_>, c: &Container, exit: &Exit) -> Plan {
 /// E3, E4 of a container whose start failed.
 pub(super) fn never_started(case: &Case<'_>, made: &Made) -> Option<Plan> {
     match made {
-        Made::Fresh | Made::PortClash(..) => None,
+        Made::Fresh | Made::PortClash(..) | Made::Awaited(..) => None,
         Made::Failed(words) => {
             let message = format!("the container could not be started: {words}");
             Some(failed(

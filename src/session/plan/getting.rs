@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::before::refused;
 use super::case::{Case, after, says, seconds, stop_message};
 use super::ended;
-use super::{Effect, Next, Phase, Plan, Report, Row};
+use super::{Effect, Next, Phase, Plan, Report, Row, Says};
 use crate::api::{ImagePullPolicy, RuntimeKind};
 use crate::session::container;
 use crate::session::contract::Contract;
@@ -19,6 +19,11 @@ const FIRST_BACK_OFF_SECONDS: i64 = 10;
 const LONGEST_BACK_OFF_SECONDS: i64 = 300;
 /// Wait after an interruption: the host has just come back.
 const AFTER_INTERRUPTION: SignedDuration = SignedDuration::from_secs(10);
+
+/// A Pod that runs sooner is not reported as being created.
+const CREATING_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(10);
+/// How often a Pod that does not run yet is looked at, should its watch lose a word.
+const LOOK_AT_PENDING: SignedDuration = SignedDuration::from_secs(60);
 
 /// C1, C2: it took too long.
 pub(super) fn overdue(case: &Case<'_>) -> Option<Plan> {
@@ -53,6 +58,11 @@ fn waits_for(case: &Case<'_>) -> (Reason, String) {
         Seen::Foreign(holder) => (Reason::NameConflict, name_conflict(case, holder)),
         Seen::Created(_, Made::PortClash(_, words)) => (Reason::PortsExhausted, words.clone()),
         Seen::Created(_, Made::Failed(words)) => (Reason::StartFailed, words.clone()),
+        Seen::Created(_, Made::Awaited(Reason::Creating, words)) if words.is_empty() => (
+            Reason::StartFailed,
+            "the cluster did not get it started".to_owned(),
+        ),
+        Seen::Created(_, Made::Awaited(reason, words)) => (*reason, words.clone()),
         Seen::Created(_, Made::Fresh)
         | Seen::Unknown(_)
         | Seen::Running(..)
@@ -71,7 +81,10 @@ fn waits_for(case: &Case<'_>) -> (Reason, String) {
             (Ok(_), Image::Present | Image::Unchecked, Err(none)) => {
                 (Reason::PortsExhausted, none.message.clone())
             }
-            (Ok(_), Image::Present | Image::Unchecked, Ok(_)) => (Reason::StartFailed, started),
+            (Ok(_), Image::Present | Image::Unchecked, Ok(_)) => match &case.o.memo.quota {
+                Some(words) => (Reason::QuotaExceeded, words.clone()),
+                None => (Reason::StartFailed, started),
+            },
         },
     }
 }
@@ -103,13 +116,13 @@ pub(super) fn next_step(case: &Case<'_>) -> Plan {
     };
     waiting(case)
         .or_else(|| on_docker(case, || image(case, contract)))
-        .or_else(|| on_docker(case, || no_port(case)))
+        .or_else(|| no_port(case))
         .or_else(|| rejected(case))
         .or_else(|| storage(case, contract, engine))
         .unwrap_or_else(|| create(case, contract, engine, attempt))
 }
 
-/// On a cluster the kubelet pulls, and the scheduler knows the ports.
+/// On a cluster the kubelet pulls.
 fn on_docker(case: &Case<'_>, rows: impl FnOnce() -> Option<Plan>) -> Option<Plan> {
     match case.runtime() {
         RuntimeKind::Docker => rows(),
@@ -249,8 +262,17 @@ fn no_port(case: &Case<'_>) -> Option<Plan> {
 fn rejected(case: &Case<'_>) -> Option<Plan> {
     let (attempt, words) = case.o.memo.refused.as_ref()?;
     (Some(*attempt) == case.attempt).then(|| {
-        let message = format!("the engine refused the container: {words}");
-        ended::finish(case, Row::C11, None, Reason::StartFailed, message)
+        let (reason, message) = match case.runtime() {
+            RuntimeKind::Docker => (
+                Reason::StartFailed,
+                format!("the engine refused the container: {words}"),
+            ),
+            RuntimeKind::Pod => (
+                Reason::PodRejected,
+                format!("the cluster refused the Pod: {words}"),
+            ),
+        };
+        ended::finish(case, Row::C11, None, reason, message)
     })
 }
 
@@ -273,12 +295,17 @@ fn create(case: &Case<'_>, contract: &Contract, engine: &Engine, attempt: i32) -
     let ports = case.o.ports.clone().unwrap_or_default();
     let spec = container::spec(case.o, contract, &ports, engine, attempt);
     let effect = Effect::Create(Box::new(spec));
-    Plan::effect(Row::C13, effect, creating(), Next::Now)
+    let report = match &case.o.memo.quota {
+        Some(words) => says(Phase::Starting, Reason::QuotaExceeded, words.clone()),
+        None => creating(),
+    };
+    Plan::effect(Row::C13, effect, report, Next::Now)
 }
 
 /// C14, C15
-pub(super) fn start(_case: &Case<'_>, c: &Container, made: &Made) -> Plan {
+pub(super) fn start(case: &Case<'_>, c: &Container, made: &Made) -> Plan {
     let (row, effect) = match made {
+        Made::Awaited(reason, words) => return awaited(case, c, *reason, words),
         Made::PortClash(..) => (Row::C14, Effect::Remove(c.id.clone())),
         // A failed start was answered by E3 and E4.
         Made::Fresh | Made::Failed(_) => (Row::C15, Effect::Start(c.id.clone())),
@@ -286,9 +313,37 @@ pub(super) fn start(_case: &Case<'_>, c: &Container, made: &Made) -> Plan {
     Plan::effect(row, effect, creating(), Next::Now)
 }
 
+/// C15 on a cluster: scheduler and kubelet start it, and their words are shown.
+fn awaited(case: &Case<'_>, c: &Container, reason: Reason, words: &str) -> Plan {
+    let wrong = reason != Reason::Creating;
+    // The kubelet says the same in turns of two: what stands is good enough.
+    let standing = case
+        .standing_message(reason)
+        .filter(|_| reason == Reason::ImagePullFailed);
+    let message = standing.unwrap_or_else(|| words.to_owned());
+    let events = if wrong {
+        case.warn_once(reason, &message)
+    } else {
+        Vec::new()
+    };
+    let report = Report::Says(Says {
+        phase: Phase::Starting,
+        ready: reason,
+        message,
+        not_before: (!wrong).then(|| after(c.created, CREATING_SHOWN_AFTER)),
+    });
+    let shown = after(c.created, CREATING_SHOWN_AFTER);
+    let looks = [shown].into_iter().filter(|at| *at > case.now());
+    let next = case.soonest(looks.chain([after(case.now(), LOOK_AT_PENDING)]));
+    Plan::wait(Row::C15, report, next).with_events(events)
+}
+
 /// C16
 pub(super) fn going(case: &Case<'_>) -> Plan {
     let report = match case.stop {
+        // Its end is on record, and said: what is left of it goes by itself.
+        Some(_) | None if case.recorded => Report::Unchanged,
+        None if case.o.facts.container.is_none() && back_off(case).is_some() => Report::Unchanged,
         Some(stop) => says(
             Phase::Stopping,
             Reason::Stopping,

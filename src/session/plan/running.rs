@@ -4,12 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, after, says};
 use super::{Next, Phase, Plan, Report, Row, Says};
+use crate::api::RuntimeKind;
 use crate::session::facts::{Facts, RecordedContainer, whole_second};
 use crate::session::reason::Reason;
 use crate::session::seen::{Answer, Container};
 
 /// A game that is ready sooner is not reported as waiting.
 const WAITING_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(1);
+/// A kubelet tells the start of a container in whole seconds, rounded down, and asks a game once a second.
+const KUBELET_SLACK: SignedDuration = SignedDuration::from_secs(3);
 /// A first answer that takes longer is not waited for with the report, which is better with its words.
 const UNASKED_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// What a game answers while it is not ready is shown anew after these many seconds.
@@ -28,7 +31,8 @@ pub(super) fn paused(case: &Case<'_>, c: &Container) -> Plan {
 /// R2–R4
 pub(super) fn answered(case: &Case<'_>, c: &Container, answer: &Answer) -> Plan {
     if case.o.facts.ready_time().is_some() {
-        return Plan::wait(Row::R4, ready(), next_deadline(case, c));
+        return moved(case, c)
+            .unwrap_or_else(|| Plan::wait(Row::R4, ready(), next_deadline(case, c)));
     }
     match answer {
         Answer::Ready => record_ready(case, c),
@@ -58,6 +62,24 @@ pub(super) fn answered(case: &Case<'_>, c: &Container, answer: &Answer) -> Plan 
     }
 }
 
+/// R4 where the address of the Pod's node changed: told anew, and the game is left alone. An engine's ports are as they
+/// were made.
+fn moved(case: &Case<'_>, c: &Container) -> Option<Plan> {
+    let known = case.o.facts.container.as_ref()?;
+    let on_node = case.runtime() == RuntimeKind::Pod && known.id == c.id.0;
+    let differ = !c.endpoints.is_empty() && c.endpoints != known.endpoints;
+    (on_node && differ).then(|| {
+        let facts = Facts {
+            container: Some(RecordedContainer {
+                endpoints: c.endpoints.clone(),
+                ..known.clone()
+            }),
+            ..case.facts()
+        };
+        Plan::record(Row::R4, facts, ready())
+    })
+}
+
 /// R2
 fn not_yet(
     case: &Case<'_>,
@@ -66,7 +88,11 @@ fn not_yet(
     reason: Reason,
     message: String,
 ) -> Plan {
-    let shown = after(started(c), shown_after);
+    let slack = match case.runtime() {
+        RuntimeKind::Docker => SignedDuration::ZERO,
+        RuntimeKind::Pod => KUBELET_SLACK,
+    };
+    let shown = after(started(c), shown_after + slack);
     let report = Report::Says(Says {
         phase: Phase::Starting,
         ready: reason,

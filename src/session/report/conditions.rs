@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{Condition, ConditionStatus};
+use crate::api::{Condition, ConditionStatus, RuntimeKind};
 use crate::session::contract::Contract;
 use crate::session::facts::Facts;
 use crate::session::observation::{Image, Observation};
 use crate::session::plan::{Phase, Says, finish_phase, headline};
 use crate::session::reason::Reason;
+use crate::session::seen::{Made, Seen};
 
 /// One condition before it is compared with what stands.
 struct Said {
@@ -107,26 +108,52 @@ fn image_ready(o: &Observation, says: &Says) -> Said {
         return said(ConditionStatus::False, says.ready, headline(&says.message));
     }
     let present = said(ConditionStatus::True, Reason::ImagePresent, "");
-    if o.seen.container().is_some() {
-        return present;
+    match &o.seen {
+        // The kubelet pulls, and does not say yet.
+        Seen::Created(_, Made::Awaited(..)) => return standing_image(o),
+        seen if seen.container().is_some() => return present,
+        Seen::Unknown(_)
+        | Seen::Foreign(_)
+        | Seen::Absent
+        | Seen::Created(..)
+        | Seen::Running(..)
+        | Seen::Paused(_)
+        | Seen::Going
+        | Seen::Exited(..) => {}
     }
     match &o.image {
+        // Which node it will be, and what that one has, nobody knows yet.
+        Image::Present if o.facts.runtime == Some(RuntimeKind::Pod) => standing_image(o),
         Image::Present => present,
         Image::Failed { message, .. } => {
             said(ConditionStatus::False, Reason::ImagePullFailed, message)
         }
         Image::Pulling(_) => said(ConditionStatus::False, Reason::PullingImage, ""),
-        Image::Unchecked | Image::Missing => o
-            .status
-            .condition("ImageReady")
-            .and_then(|c| Some(said(c.status, c.reason.parse().ok()?, &c.message)))
-            .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, "")),
+        Image::Unchecked | Image::Missing => standing_image(o),
     }
+}
+
+/// What was said of the image before.
+fn standing_image(o: &Observation) -> Said {
+    standing(o, "ImageReady")
+        .unwrap_or_else(|| said(ConditionStatus::Unknown, Reason::NotChecked, ""))
+}
+
+/// What this condition said before, if it is a word of ours.
+fn standing(o: &Observation, kind: &str) -> Option<Said> {
+    let standing = o.status.condition(kind)?;
+    let reason = standing.reason.parse().ok()?;
+    Some(said(standing.status, reason, &standing.message))
 }
 
 fn started(o: &Observation, facts: &Facts, says: &Says) -> Said {
     if o.seen.is_live() {
         return said(ConditionStatus::True, Reason::ContainerRunning, "");
+    }
+    // A Pod on its way out may run until its grace is over.
+    let goes = o.seen == Seen::Going && o.facts.runtime == Some(RuntimeKind::Pod);
+    if let Some(standing) = standing(o, "Started").filter(|_| goes) {
+        return standing;
     }
     let ready = facts.finish.as_ref().map_or(says.ready, |f| f.reason);
     let (status, reason) = not_started(ready, facts.attempt.is_some());

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dillinger_runner::api::{LogProbe, PortPolicy, PortProtocol, Readiness, keys};
 use dillinger_runner::runtime::SessionKey;
-use dillinger_runner::session::container::{ContainerSpec, Published, Transport, Volume};
+use dillinger_runner::session::container::{
+    ContainerSpec, OnCluster, Published, Transport, Volume,
+};
 use dillinger_runner::session::contract::{PortTerms, Terms};
 use dillinger_runner::session::observation::Owner;
 use proptest::prelude::*;
@@ -207,6 +209,7 @@ impl Game {
             volumes: self.storage.then(|| volume(key)).into_iter().collect(),
             ports: published.collect(),
             grace_seconds: 3,
+            on_cluster: OnCluster::default(),
         }
     }
 }
@@ -241,6 +244,7 @@ pub fn volume(key: &SessionKey) -> Volume {
         path: "/data".into(),
         size_bytes: 1 << 30,
         labels,
+        class: None,
     }
 }
 

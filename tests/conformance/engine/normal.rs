@@ -46,7 +46,11 @@ pub fn outcome(answer: &Result<Outcome, EffectError>) -> Value {
         Err(error @ (EffectError::Refused(words) | EffectError::Failed(words))) => {
             json!({"error": error.label(), "kind": kind(words)})
         }
-        Err(error @ (EffectError::NoAnswer(_) | EffectError::OtherEngine { .. })) => {
+        Err(
+            error @ (EffectError::NoAnswer(_)
+            | EffectError::Quota(_)
+            | EffectError::OtherEngine { .. }),
+        ) => {
             json!({"error": error.label()})
         }
     }
@@ -118,6 +122,7 @@ impl Names {
                 let made = match made {
                     Made::Fresh => json!("Fresh"),
                     Made::Failed(words) => json!({"failed": kind(words)}),
+                    Made::Awaited(reason, _) => json!({"awaited": reason.as_str()}),
                     Made::PortClash(ports, words) => json!({"clash": ports, "kind": kind(words)}),
                 };
                 json!({"created": self.container(c), "made": made})

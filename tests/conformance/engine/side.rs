@@ -225,6 +225,7 @@ impl<W: World> Side<W> {
             key,
             attempt,
             engine,
+            id: None,
             probe,
         };
         self.runtime.look(look).await

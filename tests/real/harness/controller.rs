@@ -13,6 +13,8 @@ use super::world::World;
 /// How a controller is started.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
+    /// controller, or run.
+    pub command: &'static str,
     pub namespace: String,
     pub name: String,
     pub lease_namespace: String,
@@ -28,6 +30,7 @@ impl ControllerOptions {
     /// A controller for one namespace.
     pub fn of(namespace: &str, ports: RangeInclusive<u16>) -> ControllerOptions {
         ControllerOptions {
+            command: "controller",
             namespace: namespace.to_owned(),
             name: format!("of-{namespace}"),
             lease_namespace: namespace.to_owned(),
@@ -37,6 +40,11 @@ impl ControllerOptions {
             env: Vec::new(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_dillinger-runner")),
         }
+    }
+
+    pub fn command(mut self, command: &'static str) -> ControllerOptions {
+        self.command = command;
+        self
     }
 
     pub fn flag(mut self, flag: &str, value: &str) -> ControllerOptions {
@@ -86,7 +94,7 @@ impl Controller {
         let admin_port = free_port();
         let output = File::create(&log).expect("the world's folder takes a file");
         let child = Command::new(&options.program)
-            .arg("controller")
+            .arg(options.command)
             .args(["--controller-name", &options.name])
             .args(["--watch-namespaces", &options.namespace])
             .args(["--lease-namespace", &options.lease_namespace])
@@ -168,6 +176,10 @@ impl Controller {
             .filter_map(|(_, value)| value.parse().ok())
             .collect();
         (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
     }
 
     pub fn pid(&self) -> u32 {

@@ -79,7 +79,7 @@ impl Bed {
         bed.send("POST", "games", &game).await;
         let running = bed.controller("a");
         bed.until("it leads", || {
-            let claim = running.ctx.claim.borrow();
+            let claim = running.ctx.claims.of(RuntimeKind::Docker);
             claim.leads(tokio::time::Instant::now()).is_some()
         })
         .await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dillinger_runner::api::keys;
-use dillinger_runner::session::container::{ContainerSpec, Published, Transport};
+use dillinger_runner::session::container::{ContainerSpec, OnCluster, Published, Transport};
 
 use super::life::no_such;
 use super::{CALLED_AWAY, Does, Engine, Event, Inside, Kept, Power, Refusal};
@@ -167,6 +167,7 @@ impl Engine {
             volumes: Vec::new(),
             ports: ports.collect(),
             grace_seconds: 10,
+            on_cluster: OnCluster::default(),
         };
         self.create(&spec, WORLD)
     }

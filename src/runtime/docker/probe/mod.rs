@@ -5,47 +5,28 @@
 
 mod exec;
 mod log;
-mod net;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::client::Client;
 use crate::api::Readiness;
+pub(super) use crate::runtime::asking::Target;
+use crate::runtime::asking::{self, Asking, FIRST_WAIT, Pace, compiled, find, tell};
+use crate::runtime::net;
 use crate::session::container::Transport;
 use crate::session::seen::Answer;
-
-/// The first wait between two questions. It grows up to the Game's period: a game that is ready in
-/// 300 ms should not wait for a whole second.
-const FIRST_WAIT: Duration = Duration::from_millis(5);
 
 /// Execs at once, of all containers together: each is a process started by the engine.
 const EXECS: usize = 4;
 
-/// Where one port of the game is reached from here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) name: String,
-    pub(super) transport: Transport,
-    pub(super) address: SocketAddr,
-}
-
-/// What is known about one container's readiness.
+/// What is known about the containers' readiness.
 pub(super) struct Probes {
     client: Arc<Client>,
     execs: Arc<Semaphore>,
-    asked: Mutex<HashMap<String, Asked>>,
-}
-
-struct Asked {
-    uid: String,
-    answer: Arc<Mutex<Answer>>,
-    _task: AbortOnDropHandle<()>,
+    asking: Asking,
 }
 
 impl Probes {
@@ -53,12 +34,8 @@ impl Probes {
         Probes {
             client,
             execs: Arc::new(Semaphore::new(EXECS)),
-            asked: Mutex::new(HashMap::new()),
+            asking: Asking::default(),
         }
-    }
-
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<String, Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts or joins the questions to this container; the answer so far.
@@ -70,81 +47,32 @@ impl Probes {
         targets: &[Target],
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Answer {
-        let mut asked = self.locked();
-        if let Some(known) = asked.get(container) {
-            return known
-                .answer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-        }
-        let question = match Question::new(readiness, targets) {
-            Ok(question) => question,
-            Err(why) => return Answer::CannotTell(why),
-        };
-        let answer = Arc::new(Mutex::new(Answer::NotAsked));
-        let task = tokio::spawn(keep_asking(
-            Arc::clone(&self.client),
-            Arc::clone(&self.execs),
-            container.to_owned(),
-            question,
-            Pace::of(readiness),
-            Arc::clone(&answer),
-            changed,
-        ));
-        asked.insert(
-            container.to_owned(),
-            Asked {
-                uid: uid.to_owned(),
+        self.asking.join(uid, container, |answer| {
+            let question = Question::new(readiness, targets)?;
+            Ok(Box::pin(keep_asking(
+                Arc::clone(&self.client),
+                Arc::clone(&self.execs),
+                container.to_owned(),
+                question,
+                Pace::of(readiness),
                 answer,
-                _task: AbortOnDropHandle::new(task),
-            },
-        );
-        Answer::NotAsked
+                changed,
+            )))
+        })
     }
 
     /// The answer so far, without asking.
     pub(super) fn answer(&self, container: &str) -> Option<Answer> {
-        let asked = self.locked();
-        let known = asked.get(container)?;
-        Some(
-            known
-                .answer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
-        )
+        self.asking.answer(container)
     }
 
     /// The container ended, or its readiness is on record: no more questions.
     pub(super) fn end(&self, container: &str) {
-        self.locked().remove(container);
+        self.asking.end(container);
     }
 
     pub(super) fn forget(&self, uid: &str) {
-        self.locked().retain(|_, asked| asked.uid != uid);
-    }
-}
-
-/// How often to ask and how long to wait for one answer.
-#[derive(Clone, Copy)]
-struct Pace {
-    period: Duration,
-    timeout: Duration,
-}
-
-impl Pace {
-    fn of(readiness: &Readiness) -> Pace {
-        let seconds = |s: i32| Duration::from_secs(u64::try_from(s.max(1)).unwrap_or(1));
-        Pace {
-            period: seconds(readiness.period_seconds),
-            timeout: seconds(readiness.timeout_seconds),
-        }
-    }
-
-    /// The next wait, half again as long, up to the period.
-    fn next(self, wait: Duration) -> Duration {
-        (wait + wait / 2).min(self.period)
+        self.asking.forget(uid);
     }
 }
 
@@ -184,38 +112,10 @@ impl Question {
             return Ok(Question::Exec(exec.command.clone()));
         }
         if let Some(exchange) = exchange {
-            let target = find(targets, &exchange.port, None)?;
-            return Ok(Question::Exchange(net::Exchange {
-                address: target.address,
-                transport: target.transport,
-                send: net::bytes_to_send(exchange)?,
-                expect: compiled(&exchange.expect)?,
-            }));
+            return Ok(Question::Exchange(asking::exchange(exchange, targets)?));
         }
         Err("its readiness names no way to ask".to_owned())
     }
-}
-
-fn compiled(pattern: &str) -> Result<regex::bytes::Regex, String> {
-    crate::session::pattern::searched(pattern)
-        .map_err(|e| format!("the pattern \"{pattern}\" does not compile: {e}"))
-}
-
-/// The published port of this name. Where a port has both transports and the question fits both, the
-/// datagrams are asked: what a game on TCPUDP speaks while it runs.
-fn find<'a>(
-    targets: &'a [Target],
-    name: &str,
-    transport: Option<Transport>,
-) -> Result<&'a Target, String> {
-    targets
-        .iter()
-        .rfind(|t| t.name == name && transport.is_none_or(|wanted| t.transport == wanted))
-        .ok_or_else(|| match transport {
-            Some(Transport::Tcp) => format!("it publishes no TCP port \"{name}\""),
-            Some(Transport::Udp) => format!("it publishes no UDP port \"{name}\""),
-            None => format!("it publishes no port \"{name}\""),
-        })
 }
 
 async fn keep_asking(
@@ -256,17 +156,6 @@ async fn keep_asking(
     }
 }
 
-/// Keeps the answer; a change of its kind is a hint, a change of its words is not.
-fn tell(answer: &Mutex<Answer>, told: Answer, changed: &impl Fn()) {
-    let mut kept = answer.lock().unwrap_or_else(PoisonError::into_inner);
-    let differs = std::mem::discriminant(&*kept) != std::mem::discriminant(&told);
-    *kept = told;
-    drop(kept);
-    if differs {
-        changed();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,19 +179,6 @@ mod tests {
             transport,
             address: ([127, 0, 0, 1], 7000).into(),
         }
-    }
-
-    #[test]
-    fn questions_begin_close_together_and_end_a_period_apart() {
-        let pace = Pace::of(&readiness());
-        let mut wait = FIRST_WAIT;
-        assert!(wait <= Duration::from_millis(10));
-        for _ in 0..40 {
-            let next = pace.next(wait);
-            assert!(next >= wait && next <= Duration::from_secs(2));
-            wait = next;
-        }
-        assert_eq!(wait, Duration::from_secs(2));
     }
 
     #[test]
@@ -356,17 +232,5 @@ mod tests {
         };
         let why = Question::new(&readiness, &[]).err().expect("no pattern");
         assert!(why.contains("\"(\""), "{why}");
-    }
-
-    #[test]
-    fn a_change_of_words_is_no_hint() {
-        let answer = Mutex::new(Answer::NotAsked);
-        let hints = std::cell::Cell::new(0);
-        let changed = || hints.set(hints.get() + 1);
-        tell(&answer, Answer::NotReady("refused".into()), &changed);
-        tell(&answer, Answer::NotReady("closed".into()), &changed);
-        assert_eq!(hints.get(), 1);
-        tell(&answer, Answer::Ready, &changed);
-        assert_eq!(hints.get(), 2);
     }
 }

@@ -114,6 +114,7 @@ async fn an_engine_keeps_its_id_over_processes_and_no_other_is_written_to() {
             key: &key("a"),
             attempt: Some(0),
             engine: Some(&elsewhere),
+            id: None,
             probe: false,
         })
         .await;

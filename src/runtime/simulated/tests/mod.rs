@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::api::keys;
-use crate::session::container::{ContainerSpec, Published, Transport, Volume};
+use crate::session::container::{ContainerSpec, OnCluster, Published, Transport, Volume};
 use crate::session::seen::ContainerId;
 
 /// A journal of its own, gone with the test.
@@ -110,6 +110,7 @@ fn spec(uid: &str, attempt: i32) -> ContainerSpec {
         volumes: Vec::new(),
         ports: vec![port(Transport::Tcp), port(Transport::Udp)],
         grace_seconds: 30,
+        on_cluster: OnCluster::default(),
     }
 }
 
@@ -119,6 +120,7 @@ fn volume(uid: &str) -> Volume {
         path: "/data".to_owned(),
         size_bytes: 1 << 30,
         labels: spec(uid, 0).labels,
+        class: None,
     }
 }
 
@@ -128,6 +130,7 @@ impl SimulatedRuntime {
             key: &key(uid),
             attempt: Some(0),
             engine: Some(&self.engine.id),
+            id: None,
             probe: true,
         })
     }

@@ -7,6 +7,7 @@ mod finished;
 mod getting;
 mod hostile;
 mod model;
+mod pods;
 mod properties;
 mod running;
 mod sketch;

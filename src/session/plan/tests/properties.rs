@@ -116,6 +116,7 @@ fn details() -> impl Strategy<Value = Details> {
     )
         .prop_map(
             |(signalled, refused, pulled, confirmed, doubt, able)| Memo {
+                quota: pulled.map(|_| "exceeded quota: arcade".to_owned()),
                 signalled: signalled.map(|(attempt, seconds)| (attempt, ago(seconds))),
                 refused: refused.map(|n| (n, "bad request".to_owned())),
                 pulled,

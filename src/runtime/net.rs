@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::log_text;
 use crate::api::ExchangeProbe;
-use crate::runtime::docker::logs;
 use crate::session::container::Transport;
 use crate::session::seen::Answer;
 
@@ -209,7 +209,7 @@ impl Exchange {
     }
 
     fn other(&self, came: &[u8]) -> Answer {
-        let shown: String = logs::safe(&came[..came.len().min(200)])
+        let shown: String = log_text::safe(&came[..came.len().min(200)])
             .chars()
             .take(80)
             .collect();
