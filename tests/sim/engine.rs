@@ -110,7 +110,7 @@ impl Play {
 
 /// What games do.
 enum Plays {
-    /// The n-th start of a container plays the n-th, then the last.
+    /// The n-th start of a container plays the n-th, then the last; an attempt that another container had plays as that did.
     InOrder(Vec<Play>),
     Of(fn(&ContainerSpec) -> Play),
 }
@@ -190,6 +190,9 @@ struct State {
     port_range: RangeInclusive<u16>,
     plays: Plays,
     starts: usize,
+    turns_taken: usize,
+    /// The last turn of each attempt, and in which container, by session uid and attempt.
+    turns: BTreeMap<(String, i32), (String, usize)>,
     made: u64,
     /// The last start of a container with ports, by session uid.
     took_ports: BTreeMap<String, usize>,
@@ -276,6 +279,8 @@ impl Engine {
                 port_range: 7000..=8000,
                 plays,
                 starts: 0,
+                turns_taken: 0,
+                turns: BTreeMap::new(),
                 made: 0,
                 took_ports: BTreeMap::new(),
                 odd: Vec::new(),
