@@ -159,7 +159,9 @@ fn plans<'a>(
         plans.retain(|plan| {
             let nth = nth.entry(plan.kind).or_default();
             *nth += 1;
-            plan.kind.quick().is_some_and(|of| (*nth - 1).is_multiple_of(of))
+            plan.kind
+                .quick()
+                .is_some_and(|of| (*nth - 1).is_multiple_of(of))
         });
     }
     plans.into_iter().step_by(share()).collect()

@@ -234,9 +234,12 @@ impl Watch {
             self.gone(&message);
             return;
         }
-        let changes = memory.store.since(self.seen).to_vec();
+        let changes = memory.store.since(self.seen);
+        let newest = changes.last().map(|change| change.revision);
+        let mine = changes.iter().filter(|change| self.is_mine(change));
+        let mine: Vec<Change> = mine.cloned().collect();
         drop(memory);
-        for change in changes {
+        for change in mine {
             if self.ended || self.frozen {
                 return;
             }
@@ -247,15 +250,18 @@ impl Watch {
                 self.deliver(line);
             }
         }
+        if !self.ended && !self.frozen {
+            self.seen = newest.unwrap_or(self.seen);
+        }
+    }
+
+    fn is_mine(&self, change: &Change) -> bool {
+        change.key.resource == self.resource
+            && (self.namespace.is_empty() || change.key.namespace == self.namespace)
     }
 
     /// The change as this watch shows it.
     fn shown(&self, change: &Change) -> Option<Bytes> {
-        let mine = change.key.resource == self.resource
-            && (self.namespace.is_empty() || change.key.namespace == self.namespace);
-        if !mine {
-            return None;
-        }
         let before = change
             .before
             .as_ref()

@@ -10,7 +10,7 @@ use super::Scenario;
 use crate::apiserver::Mode;
 use crate::engine::Refusal;
 use crate::history::What;
-use crate::world::World;
+use crate::world::{World, next_look};
 
 /// Begins the note of what could not be done.
 pub const NOT_DONE: &str = "somebody could not do it";
@@ -181,7 +181,7 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                 .await
         }
         Step::Called(class, times) => {
-            let holds = |w: &World| w.striking.calls().get(*class).copied() >= Some(*times);
+            let holds = |w: &World| w.striking.called(class) >= *times;
             glance(world, within, holds).await || scene.comes_too_late("Stopping")
         }
         Step::Containers(states) => {
@@ -240,10 +240,22 @@ async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
 /// Waits as closely as somebody can who acts between two writes of a controller.
 async fn glance(world: &World, within: Duration, holds: impl Fn(&World) -> bool) -> bool {
     let began = Instant::now();
+    let (mut happens, mut calls) = (world.history.grows(), world.striking.meets());
     let wait = async {
-        while !holds(world) {
+        loop {
+            happens.mark_unchanged();
+            calls.mark_unchanged();
+            if holds(world) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = happens.changed() => {}
+                _ = calls.changed() => {}
+            }
             let tired = began.elapsed() > ATTENTION;
-            tokio::time::sleep(if tired { PATIENCE } else { GLANCE }).await;
+            let pace = if tired { PATIENCE } else { GLANCE };
+            tokio::time::sleep_until(next_look(began, pace)).await;
         }
     };
     tokio::time::timeout(within, wait).await.is_ok()
