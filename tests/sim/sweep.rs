@@ -1,8 +1,8 @@
 //! The whole of it: every scenario under every schedule, and a table of what came of it.
 //!
 //! `SIM_SCENARIO` and `SIM_KIND` choose by a name or a part of some; `SIM_FULL=1` plays all, and nowhere every so many-th;
-//! `SIM_SHARE=N` plays every N-th of what is left, and `SIM_QUICK=1` what `make test` plays. What `open.txt` names is played and counted apart: nobody has said yet
-//! whether the controller, the simulation or the judgement is wrong there.
+//! `SIM_SHARE=N` plays every N-th of what is left, and `SIM_QUICK=1` what `make test` plays. What `open.txt` names is played
+//! and counted apart: nobody has said yet whether the controller, the simulation or the judgement is wrong there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -27,8 +27,8 @@ const NAMESPACE: &str = "default";
 
 /// What still moves once the last step came true settles within this.
 const SETTLES: Duration = Duration::from_secs(40);
-/// Or once nothing was written for so long, where no call hangs: longer than a late event or a restart takes.
-const STILL: Duration = Duration::from_secs(15);
+/// Or once nothing was written for so long, where no call hangs: longer than a pull, a late event or a restart takes.
+const STILL: Duration = Duration::from_secs(22);
 /// Then this passes at once, as often as said: longer than the slow clock of ten minutes. Nothing is written.
 const PASSES: Duration = Duration::from_secs(690);
 const TIMES: usize = 2;
