@@ -312,7 +312,10 @@ impl Server {
         self.revision
             .send_if_modified(|known| std::mem::replace(known, revision) != revision);
         match reply {
-            Ok((code, body)) => self.respond(code, Answer::from(body.to_string())),
+            Ok((code, body)) => {
+                let body = serde_json::to_vec(&*body).expect("it is plain data");
+                self.respond(code, Answer::from(body))
+            }
             Err(refused) => self.refusal(&refused),
         }
     }
