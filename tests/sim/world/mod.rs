@@ -19,7 +19,7 @@ use crate::history::{Entry, History, What};
 use crate::process::Process;
 use crate::striking::Striking;
 
-use hosts::Host;
+use hosts::{Host, Running};
 
 pub const SESSIONS: &str = "gamesessions.dillinger.dev";
 const GAMES: &str = "games.dillinger.dev";
@@ -56,6 +56,7 @@ pub struct World {
     /// API server or engine go away for some time, and nobody sees what comes and goes meanwhile.
     pub hides: bool,
     user: kube::Client,
+    running: Running,
     over: CancellationToken,
 }
 
@@ -91,8 +92,9 @@ impl World {
             over: over.clone(),
             elect: !script.has(|fault| matches!(fault, Fault::Unelected | Fault::Rival { .. })),
             panics: script.has(|fault| matches!(fault, Fault::Panic { .. })),
-            running: Arc::default(),
+            running: Running::default(),
         };
+        let running = host.running.clone();
         let beside = host.clone();
         let happens = move |fault: &Fault, process: &Process| beside.happens(fault, process);
         striking.set_beside(Some(Arc::new(happens)));
@@ -105,6 +107,7 @@ impl World {
                     Fault::Away { .. } | Fault::Restore { .. } | Fault::Engine { .. }
                 )
             }),
+            running,
             over,
             clock,
             history,
@@ -211,7 +214,10 @@ impl World {
                 containers.all(|(_, uid, _)| owner(uid).is_some_and(|session| !at_rest(session)))
                     && volumes.all(|(_, uid)| owner(uid).is_some())
             };
-            self.until(SWEPT, owned).await;
+            let last = Instant::now() + SWEPT;
+            while !owned(self) && Instant::now() < last {
+                self.wait_for_a_sweep().await;
+            }
         }
         let settled = self.history.len();
         for _ in 0..TIMES {
@@ -219,6 +225,15 @@ impl World {
             tokio::time::sleep(WOKEN).await;
         }
         settled
+    }
+
+    /// Until the next sweep is over. The time before it passes at once.
+    async fn wait_for_a_sweep(&self) {
+        if let Some(at) = self.running.next_sweep() {
+            let time = at.saturating_duration_since(Instant::now());
+            tokio::time::advance(time.saturating_sub(WOKEN)).await;
+        }
+        tokio::time::sleep(2 * WOKEN).await;
     }
 
     async fn still(&self, script: &FaultScript) {
