@@ -19,6 +19,9 @@ use crate::striking::Met;
 /// So many findings are shown whole.
 const SHOWN: usize = 400;
 
+/// A story that takes more virtual seconds than this is long.
+const LONG: f64 = 300.0;
+
 /// Rows that no session on Docker can meet.
 const FOR_PODS: [Row; 1] = [Row::D2];
 
@@ -75,10 +78,8 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
     {
         let mut first = Vec::new();
         for (scenario, [_, clean]) in scenarios.iter().zip(&clean) {
-            for mut script in Kind::Crash.scripts(&clean.run.met, &[]) {
-                script.0.insert(0, Fault::Unelected);
-                first.push((scenario, script));
-            }
+            let scripts = Kind::Crash.scripts(&clean.run.met, &[], false);
+            first.extend(scripts.into_iter().map(|script| (scenario, script)));
         }
         let all = on_every_core(&first, |(scenario, script)| play(scenario, script).met);
         for ((scenario, script), met) in first.into_iter().zip(all) {
@@ -138,8 +139,9 @@ fn plans<'a>(
         let is_new = seen.insert(writes.map(|(class, _)| class.as_str()).collect());
         let crashed = crashed.get(scenario.name).map_or(&[][..], Vec::as_slice);
         for kind in kinds {
-            let clean = &clean[usize::from(!kind.is_elected())];
-            let scripts = kind.scripts(&clean.run.met, crashed);
+            let elected = kind.is_elected(clean[0].run.converged > LONG);
+            let clean = &clean[usize::from(!elected)];
+            let scripts = kind.scripts(&clean.run.met, crashed, elected);
             let most = match (full, is_new) {
                 (true, _) => usize::MAX,
                 (false, true) => kind.most().0,
