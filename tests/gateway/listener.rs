@@ -14,24 +14,6 @@ pub struct Event {
     pub data: Value,
 }
 
-/// One event as it came. A crowd that read each as JSON would be busier than the gateway.
-#[derive(Debug)]
-pub struct Text {
-    pub name: String,
-    pub id: u64,
-    pub data: String,
-}
-
-impl Text {
-    pub fn read(&self) -> Event {
-        Event {
-            name: self.name.clone(),
-            id: self.id,
-            data: serde_json::from_str(&self.data).expect("JSON"),
-        }
-    }
-}
-
 pub struct Listener(Rest);
 
 impl Listener {
@@ -57,16 +39,11 @@ impl Listener {
 
     /// The next event; None once the stream has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        Some(self.next_text().await?.read())
-    }
-
-    /// The same, unread.
-    pub async fn next_text(&mut self) -> Option<Text> {
         let read = tokio::time::timeout(LIMIT, self.read());
-        read.await.expect("an event")
+        read.await.expect("an event, or a sign of life")
     }
 
-    async fn read(&mut self) -> Option<Text> {
+    async fn read(&mut self) -> Option<Event> {
         let (mut name, mut id, mut data) = (String::new(), 0, String::new());
         let mut line = String::new();
         loop {
@@ -80,7 +57,8 @@ impl Listener {
                 Some(("data", text)) => data.push_str(text),
                 Some(_) => {}
                 None if line == "\n" && !name.is_empty() => {
-                    return Some(Text { name, id, data });
+                    let data = serde_json::from_str(&data).expect("JSON");
+                    return Some(Event { name, id, data });
                 }
                 None => {}
             }
