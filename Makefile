@@ -26,7 +26,7 @@ mutants: ## seed each fault of tests/mutants.d into a copy of the tree, and say 
 fuzz: ## hostile input with many more cases than a build tries (CASES=20000)
 	@tests/fuzz
 
-bench: ## measure what the controller costs, in about an hour (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
+bench: ## measure what the controller costs, in an hour or more (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
 	@benches/run $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 counts: ## write anew, on purpose, how many instructions and allocations are expected
