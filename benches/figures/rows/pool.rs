@@ -84,7 +84,7 @@ const POLL: f64 = 0.02;
 
 const SMALL: Pool = Pool {
     id: "500",
-    words: "500",
+    words: "500 sessions",
     place: Place::Simulated,
     count: 500,
     quick: 20,
@@ -94,7 +94,7 @@ const SMALL: Pool = Pool {
 };
 const MIDDLE: Pool = Pool {
     id: "2000",
-    words: "2000",
+    words: "2000 sessions",
     place: Place::Simulated,
     count: 2_000,
     quick: 60,
@@ -104,7 +104,7 @@ const MIDDLE: Pool = Pool {
 };
 const LARGE: Pool = Pool {
     id: "10000",
-    words: "10000",
+    words: "10000 sessions",
     place: Place::Simulated,
     count: 10_000,
     quick: 0,
@@ -220,7 +220,7 @@ async fn pool(run: Run<'_>, pool: &Pool) -> anyhow::Result<()> {
 }
 
 fn rss(record: &mut Record, pool: &Pool, part: &str, title: &str, value: f64, budget: Option<f64>) {
-    let title = format!("RSS, {} sessions: {title}", pool.words);
+    let title = format!("RSS, {}: {title}", pool.words);
     let id = pool.place.id(&format!("rss.{}.{part}", pool.id));
     let figure = Figure::new(&id, &title, Unit::Mebibytes).resolution(0.5);
     record.add(
@@ -248,7 +248,7 @@ async fn idle(
     let figure = |part: &str, title: &str, unit| {
         Figure::new(
             &pool.place.id(&format!("idle.{}.{part}", pool.id)),
-            &format!("at rest with {} sessions: {title}", pool.words),
+            &format!("at rest with {}: {title}", pool.words),
             unit,
         )
     };
@@ -292,7 +292,7 @@ async fn restart(
     bench.world.settle().await?;
     let writes = session_writes(&bed.metrics().await?);
     let id = |part: &str| pool.place.id(&format!("restart.{}.{part}", pool.id));
-    let words = |title: &str| format!("restart with {} sessions: {title}", pool.words);
+    let words = |title: &str| format!("restart with {}: {title}", pool.words);
     match end {
         End::Told => {
             let figure = Figure::new(&id("told"), &words("start → all looked at"), Unit::Seconds)
