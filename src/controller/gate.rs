@@ -4,10 +4,11 @@
 //! test stops the world: before a write, between its commit and our knowing, after. Renewals of the Lease
 //! itself and Events do not pass: they have their own budgets. May wait as long as the deadline of the call.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -167,10 +168,10 @@ impl Gate {
                 return Err(Stopped::NoAnswer);
             };
             let end = claimed.map_or(deadline, |until| until.min(deadline));
-            match tokio::time::timeout_at(end, &mut call).await {
-                Ok(answer) => return answer.map_err(Stopped::Failed),
-                Err(_) if Instant::now() >= deadline => return Err(Stopped::NoAnswer),
-                Err(_) => {}
+            match before(end, call.as_mut()).await {
+                Some(answer) => return answer.map_err(Stopped::Failed),
+                None if Instant::now() >= deadline => return Err(Stopped::NoAnswer),
+                None => {}
             }
         }
     }
@@ -195,6 +196,22 @@ impl Gate {
             stops.at(n, write.label(), point).await;
         }
     }
+}
+
+/// What the call answers before this end. It is not polled any more from then on: of an effect that makes several calls, a process
+/// that was frozen past the end sends no further one, whatever has been answered meanwhile.
+async fn before<T>(end: Instant, mut call: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut ended = pin!(tokio::time::sleep_until(end));
+    poll_fn(|context| {
+        if Instant::now() >= end {
+            return Poll::Ready(None);
+        }
+        match call.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => ended.as_mut().poll(context).map(|()| None),
+        }
+    })
+    .await
 }
 
 /// As [`Gate::lasts`], by one claim.
@@ -271,7 +288,8 @@ fn effect_stage(effect: &Effect) -> Stage {
 mod tests {
     use std::sync::Mutex;
 
-    use tokio::sync::watch;
+    use futures::FutureExt;
+    use tokio::sync::{oneshot, watch};
 
     use super::*;
     use crate::api::RuntimeKind;
@@ -324,6 +342,25 @@ mod tests {
             gate.pass("u", Write::Record, ok()).await,
             Err(Stopped::NotLeading)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_frozen_between_two_calls_of_one_effect_sent_the_second_and_does_so_no_more() {
+        let (_publish, gate) = gate(leading(Duration::from_secs(1)));
+        let (answer, answered) = oneshot::channel::<()>();
+        let sent_second = AtomicU64::new(0);
+        let effect = async {
+            answered.await.map_err(|_| Failure)?;
+            sent_second.store(1, Ordering::Relaxed);
+            Ok::<u8, Failure>(7)
+        };
+        let mut passing = pin!(gate.pass("u", Write::Record, effect));
+        assert!(passing.as_mut().now_or_never().is_none());
+        // Its answer has come, and its claim has lapsed, before it goes on.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        answer.send(()).expect("it waits for it");
+        assert_eq!(passing.await, Err(Stopped::NoAnswer));
+        assert_eq!(sent_second.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test(start_paused = true)]
