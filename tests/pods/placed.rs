@@ -29,9 +29,13 @@ async fn games_that_want_a_node_for_themselves_wait_for_another_and_others_do_no
     let first = bed.session(&session("first", "alone")).await;
     first.until_ready().await;
     let second = bed.session(&session("second", "alone")).await;
-    let waiting = second.until_reason("Ready", "Unschedulable").await;
-    let words = message(&waiting, "Started");
-    assert!(words.contains("anti-affinity"), "{words}");
+    second.until_reason("Ready", "Unschedulable").await;
+    // While the Pods of other tests have all of the node, that is what the scheduler names.
+    second
+        .until("is told which rule keeps it waiting", |s| {
+            message(s, "Started").contains("anti-affinity")
+        })
+        .await;
     let other = bed.session(&session("third", "other")).await;
     other.until_ready().await;
     first.delete().await;

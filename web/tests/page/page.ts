@@ -36,6 +36,7 @@ export const test = base.extend<Parts>({
     await use(async (hash = '') => {
       await page.goto(`${gateway.url}${hash}`);
       await expect(page.locator('main h1, main h2').first()).toBeVisible();
+      if (!gateway.hold) await expect(page.getByRole('status').filter({ hasText: 'Loading…' })).toHaveCount(0);
     });
     expect(wrong).toEqual([]);
   },
