@@ -30,7 +30,6 @@ async fn a_short_churn_of_sessions_and_parts_leaves_every_session_at_its_wish() 
         users: 8,
         pause: Duration::from_secs(9),
         calm: Duration::from_secs(8),
-        sweep: false,
     };
     rounds(1, size).await;
 }
@@ -43,7 +42,6 @@ async fn three_long_churns_of_sessions_and_parts_leave_every_session_at_its_wish
         users: 12,
         pause: Duration::from_secs(12),
         calm: Duration::from_secs(10),
-        sweep: true,
     };
     rounds(3, size).await;
 }

@@ -15,8 +15,6 @@ pub struct Size {
     pub pause: Duration,
     /// Between two troubles of one kind, at most this much.
     pub calm: Duration,
-    /// What a frozen leader made late is left to the sweep, for some 20 minutes; or else it is removed by hand.
-    pub sweep: bool,
 }
 
 /// Something at this time after the round began.
@@ -271,7 +269,6 @@ fn a_seed_draws_one_plan_and_another_seed_another() {
         users: 8,
         pause: Duration::from_secs(8),
         calm: Duration::from_secs(10),
-        sweep: true,
     };
     assert_eq!(Plan::of(7, size), Plan::of(7, size));
     assert_ne!(Plan::of(7, size).users, Plan::of(8, size).users);

@@ -79,8 +79,7 @@ pub async fn play(seed: u64, size: Size) -> Vec<String> {
     for user in &people {
         at_its_wish(&scene, user, &ledger, calm).await;
     }
-    let froze = plan.controllers.iter().any(froze);
-    none_without_an_owner(&scene, &ledger, froze, size.sweep, calm).await;
+    none_without_an_owner(&scene, &ledger, plan.controllers.iter().any(froze), calm).await;
     let rested = calm.elapsed();
 
     let told = witness.told();
@@ -200,13 +199,7 @@ fn stands(life: &Life, session: &GameSession, containers: &[Value]) -> bool {
 }
 
 /// Every container and volume of ours has a session that lives.
-async fn none_without_an_owner(
-    scene: &Scene,
-    ledger: &Ledger,
-    froze: bool,
-    sweep: bool,
-    calm: Instant,
-) {
+async fn none_without_an_owner(scene: &Scene, ledger: &Ledger, froze: bool, calm: Instant) {
     let mut said = false;
     loop {
         let sessions = scene.sessions().list(&ListParams::default()).await;
@@ -236,29 +229,12 @@ async fn none_without_an_owner(
                 return;
             }
             if !said {
-                println!("late work of a frozen leader: {left:?}");
-                ledger.did("late work of a frozen leader");
+                println!("late work of a frozen leader, left to the sweep: {left:?}");
+                ledger.did("late work of a frozen leader, left to the sweep");
                 said = true;
-            }
-            if !sweep {
-                remove(scene, &alive).await;
             }
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Removes what none of these sessions owns.
-async fn remove(scene: &Scene, alive: &BTreeSet<String>) {
-    for container in scene.containers().await {
-        if !alive.contains(&text(&container["Labels"][keys::UID])) {
-            scene.engine.remove(&text(&container["Id"])).await;
-        }
-    }
-    for volume in scene.volumes().await {
-        if !alive.contains(&text(&volume["Labels"][keys::UID])) {
-            scene.engine.remove_volume(&text(&volume["Name"])).await;
-        }
     }
 }
 
