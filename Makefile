@@ -49,7 +49,7 @@ pictures: ## pictures of the page for the documentation, made of real games by i
 	@PICTURES=$(CURDIR)/docs/pictures tests/run build page
 
 chart: ## write what is generated for the chart: schema, tables, snapshots, install.yaml
-	@HELM=$$(deploy/local/chart-tool helm) charts/generate
+	@HELM=$$(deploy/local/tool helm) charts/generate
 
 image: ## the controller's image as an archive, static and from scratch
 	@deploy/image
