@@ -12,6 +12,8 @@ use crate::session::seen::{Container, Doubt};
 
 /// A doubt that is over sooner is not shown.
 const DOUBT_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(15);
+/// Sessions and Games come by two watches, in either order: a Game that was there first may be known a moment later.
+const REFUSAL_SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
 /// U1
 pub(super) fn doubt(case: &Case<'_>, doubt: &Doubt) -> Plan {
@@ -122,7 +124,17 @@ pub(super) fn refused(
     refusal: &Refusal,
     look_in_seconds: i64,
 ) -> Plan {
-    let report = says(phase, refusal.reason, refusal.message.clone());
+    let able = case.o.memo.able_since.unwrap_or(case.now());
+    let shown = after(able, REFUSAL_SHOWN_AFTER);
+    let report = Report::Says(Says {
+        phase,
+        ready: refusal.reason,
+        message: refusal.message.clone(),
+        not_before: Some(shown),
+    });
+    if case.now() < shown {
+        return Plan::wait(row, report, Next::At(shown));
+    }
     Plan::wait(row, report, case.in_seconds(look_in_seconds))
         .with_events(case.warn_once(refusal.reason, &refusal.message))
 }

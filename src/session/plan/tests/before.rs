@@ -126,6 +126,20 @@ fn p2_a_session_without_a_good_game_is_pending_and_a_person_hears_why_once() {
 }
 
 #[test]
+fn p2_a_game_that_its_watch_brings_a_moment_after_the_session_was_never_said_to_be_missing() {
+    let seen_first = fresh().given(|o| {
+        o.contract = Err(refusal(Reason::GameNotFound));
+        o.memo.able_since = Some(ago(1));
+    });
+    let plan = met(&seen_first, Row::P2);
+    assert_eq!(plan.next, in_seconds(1));
+    assert_eq!(said_by(&plan).not_before, Some(ago(-1)));
+    assert!(plan.events.is_empty());
+    let plan = met(&seen_first.given(|o| o.memo.able_since = Some(ago(2))), Row::P2);
+    assert_eq!((plan.next, plan.events.len()), (in_seconds(600), 1));
+}
+
+#[test]
 fn p3_the_first_record_says_where_the_game_will_run() {
     let facts = recorded_by(met(&fresh(), Row::P3));
     assert_eq!(facts.runtime, Some(RuntimeKind::Docker));
