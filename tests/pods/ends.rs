@@ -6,6 +6,7 @@ use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 
 use crate::bed::{Bed, cond, message};
+use crate::controller::Controller;
 use crate::make::{GameMaker, session, testgame};
 
 fn game() -> GameMaker {
@@ -73,6 +74,28 @@ async fn a_pod_that_somebody_deletes_comes_back_and_costs_no_restart() {
     assert_eq!((status.restarts, status.interruptions), (Some(0), Some(1)));
     let last = status.last_exit.expect("an exit");
     assert_eq!(last.reason.as_deref(), Some("Interrupted"));
+    bed.close().await;
+}
+
+/// A drain may take the node of the controller first.
+#[tokio::test]
+async fn a_pod_that_went_while_no_controller_ran_comes_back_and_costs_no_restart() {
+    let mut bed = Bed::open("pods-unseen").await;
+    bed.game(&game()).await;
+    let play = bed.session(&session("friday", "arena")).await;
+    play.until_ready().await;
+    let name = play.pod().await.name_any();
+    drop(play);
+    bed.controller.kill();
+    let pods: Api<Pod> = bed.of();
+    pods.delete(&name, &DeleteParams::default())
+        .await
+        .expect("deleted");
+    bed.known("friday").await.until_no_pod().await;
+    bed.controller = Controller::start(&bed.world, &bed.options).await;
+    let back = bed.known("friday").await.until_ready_in(1).await;
+    let status = back.status.expect("a status");
+    assert_eq!((status.restarts, status.interruptions), (Some(0), Some(1)));
     bed.close().await;
 }
 

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::case::{Case, says, warning};
 use super::stopping::{finish_time, without_endpoints};
 use super::{Phase, Plan, Report, Row};
-use crate::api::RestartPolicy;
+use crate::api::{RestartPolicy, RuntimeKind};
 use crate::session::facts::{Facts, Finish, RecordedExit, whole_second};
 use crate::session::reason::Reason;
 use crate::session::seen::{Container, End, Exit, Made};
@@ -64,12 +64,18 @@ pub(super) fn never_started(case: &Case<'_>, made: &Made) -> Option<Plan> {
     }
 }
 
-/// E1 by decree, E3 and E4 of a container that is gone.
+/// E1 by decree, and of a Pod: it stays, however its game ends, until somebody takes it away. E3 and E4 of any other
+/// container that is gone.
 pub(super) fn lost(case: &Case<'_>) -> Option<Plan> {
     if case.decreed {
         return Some(interrupted(case, lost_with_engine(case), None));
     }
     case.has_id().then(|| {
+        if case.runtime() == RuntimeKind::Pod && interruptions(case, None) < INTERRUPTIONS_THAT_FAIL
+        {
+            let message = "its Pod was taken away, and how its game ended was not seen".to_owned();
+            return interrupted(case, without_exit(case, Reason::Interrupted, message), None);
+        }
         let message = "the container was removed by somebody else".to_owned();
         failed(case, without_exit(case, Reason::ContainerLost, message))
     })

@@ -140,6 +140,22 @@ fn c11_a_pod_that_the_cluster_refuses_is_the_end_and_says_who_refused() {
 }
 
 #[test]
+fn e1_a_pod_that_nobody_saw_go_was_taken_away_and_its_game_comes_back() {
+    let gone = ready().given(|o| o.facts.runtime = Some(RuntimeKind::Pod));
+    let plan = met(&gone, Row::E1);
+    assert!(said_by(&plan).message.contains("taken away"));
+    let facts = recorded_by(plan);
+    assert_eq!(
+        (facts.attempt, facts.interruptions, facts.restarts),
+        (Some(1), 1, 0)
+    );
+    assert_eq!(facts.last_exit.expect("an exit").reason, "Interrupted");
+    let again = gone.given(|o| o.facts.interruptions = 4);
+    let finish = recorded_by(met(&again, Row::E4)).finish.expect("an end");
+    assert_eq!(finish.reason, Reason::ContainerLost);
+}
+
+#[test]
 fn c16_what_is_left_of_a_game_that_ended_says_nothing_new() {
     let stopped = on_cluster()
         .stopping(StopReason::Requested, 5)
