@@ -141,7 +141,7 @@ fn c11_a_pod_that_the_cluster_refuses_is_the_end_and_says_who_refused() {
 
 #[test]
 fn e1_a_pod_that_nobody_saw_go_was_taken_away_and_its_game_comes_back() {
-    let gone = ready().given(|o| o.facts.runtime = Some(RuntimeKind::Pod));
+    let gone = on_cluster().ready_since(60);
     let plan = met(&gone, Row::E1);
     assert!(said_by(&plan).message.contains("taken away"));
     let facts = recorded_by(plan);
