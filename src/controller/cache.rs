@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use super::guard::Guarded;
@@ -114,7 +115,7 @@ impl SessionCache {
             let namespace = session.namespace().unwrap_or_default();
             (namespace, session.spec.game_ref.name.clone())
         });
-        let print = print(&object);
+        let print = print(object.meta());
         let (waits, shown) = (waits(&object), shown(&object));
         let kept = Kept::from(object);
         let mut inner = self.lock();
@@ -229,9 +230,8 @@ fn shown(session: &Guarded<GameSession>) -> Shown {
 
 /// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations.
 /// Status alone never triggers: it is ours.
-fn print(object: &Guarded<GameSession>) -> u64 {
+pub(super) fn print(metadata: &ObjectMeta) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let metadata = object.meta();
     metadata.generation.hash(&mut hasher);
     metadata.deletion_timestamp.is_some().hash(&mut hasher);
     metadata.finalizers.hash(&mut hasher);

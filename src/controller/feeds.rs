@@ -13,7 +13,7 @@ use super::claim::Claim;
 use super::context::Context;
 use super::guard::Guarded;
 use super::named::Named;
-use super::own_writes;
+use super::own_writes::{self, Against};
 use super::trace;
 use super::watches::Saw;
 use crate::api::{Game, GameSession};
@@ -54,7 +54,7 @@ pub(super) fn sessions_sink(
         let version = own_writes::version(&object);
         // A write that no watch has shown, and that the API server has forgotten.
         let lost = came == Came::InAList && ctx.own_writes.listed(&uid, version, begun);
-        let echo = ctx.own_writes.is_echo(&uid, version);
+        let against = ctx.own_writes.against(&uid, version, object.meta());
         let change = ctx.cache.apply(object, came);
         // Once it is in the cache: whoever writes looks there after its answer.
         trace::arrived(ctx, &uid, version);
@@ -62,12 +62,13 @@ pub(super) fn sessions_sink(
         if let Some(gone) = change.gone {
             ctx.forget(&gone);
         }
+        let otherwise = against == Against::Otherwise;
         // What we wrote ourselves was planned over already.
-        if lost || (change.look && !echo) {
+        if lost || otherwise || (change.look && against != Against::Echo) {
             match came {
+                Came::AsAnEvent if !otherwise => ctx.triggers.came(key, version),
                 // Its version says nothing of what was planned over before.
-                Came::InAList => ctx.triggers.fire(key),
-                Came::AsAnEvent => ctx.triggers.came(key, version),
+                Came::AsAnEvent | Came::InAList => ctx.triggers.fire(key),
             }
         }
     };

@@ -37,6 +37,12 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    /// The attempt was recorded by this process, now. What came before it got nobody its container.
+    pub fn begins(&mut self, attempt: i32) {
+        self.attempt_at = Some((attempt, Instant::now()));
+        self.memo.able_since = None;
+    }
+
     /// The attempt's container runs, since now unless that is known better.
     pub fn runs(&mut self, attempt: i32) {
         if self.started.is_none_or(|(known, _)| known != attempt) {
@@ -133,17 +139,21 @@ impl Memory {
                     Doubt::EngineUnreachable(_) => Some(*away.get_or_insert(now)),
                     Doubt::EngineMismatch { .. } | Doubt::NodeLost(_) => None,
                 };
-                let own = self.change(uid, |known| {
-                    known.memo.able_since = None;
-                    *known.memo.doubt_since.get_or_insert(now)
-                });
+                let own = self.change(uid, |known| *known.memo.doubt_since.get_or_insert(now));
                 Some(engine.map_or(own, |engine| engine.min(own)))
             }
             Seen::Foreign(_) | Seen::Absent | Seen::Created(..) => {
                 *away = None;
                 self.change(uid, |known| {
-                    known.memo.doubt_since = None;
-                    known.memo.able_since.get_or_insert(now);
+                    let doubted = known.memo.doubt_since.take();
+                    let lasted = doubted.map_or(SignedDuration::ZERO, |since| {
+                        now.duration_since(since).max(SignedDuration::ZERO)
+                    });
+                    known.memo.able_since = known
+                        .memo
+                        .able_since
+                        .and_then(|able| able.checked_add(lasted).ok())
+                        .or(Some(now));
                 });
                 None
             }
@@ -220,6 +230,31 @@ mod tests {
         });
         assert_eq!(memory.doubt("a", &mismatch, at(10)), Some(at(10)));
         assert_eq!(memory.doubt("b", &away(), at(20)), Some(at(20)));
+    }
+
+    #[test]
+    fn one_look_that_failed_began_the_provision_deadline_anew_and_now_costs_what_it_lasted() {
+        let memory = Memory::default();
+        let able = || memory.of("a").memo.able_since;
+        memory.doubt("a", &away(), at(10));
+        memory.doubt("a", &Seen::Absent, at(20));
+        assert_eq!(able(), Some(at(20)), "nobody knew before");
+        memory.doubt("a", &away(), at(3000));
+        memory.doubt("a", &away(), at(3001));
+        memory.doubt("a", &Seen::Absent, at(3002));
+        assert_eq!(able(), Some(at(22)));
+        memory.doubt("a", &Seen::Absent, at(3003));
+        assert_eq!(able(), Some(at(22)));
+    }
+
+    #[test]
+    fn what_was_seen_before_an_attempt_does_not_count_for_its_provision_deadline() {
+        let memory = Memory::default();
+        memory.doubt("a", &Seen::Absent, at(10));
+        memory.change("a", |known| known.begins(1));
+        memory.doubt("a", &away(), at(5000));
+        memory.doubt("a", &Seen::Absent, at(7000));
+        assert_eq!(memory.of("a").memo.able_since, Some(at(7000)));
     }
 
     #[test]

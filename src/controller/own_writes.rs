@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::time::Instant;
 
+use super::cache::print;
 use super::kept::Kept;
 use crate::api::GameSession;
 
@@ -24,6 +26,17 @@ pub struct OwnWrites {
     gone: Mutex<HashMap<String, Instant>>,
     /// Versions that our writes made and no watch has shown, oldest first, and when they were answered.
     unseen: Mutex<HashMap<String, Vec<(u64, Instant)>>>,
+}
+
+/// How what came stands to the reply that the cache had not caught up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// None is waited for, it is newer, or what came says the same later.
+    Nothing,
+    /// It only shows what we wrote ourselves.
+    Echo,
+    /// It stands in the place of what we wrote, and what a decision depends on is not as we wrote it.
+    Otherwise,
 }
 
 #[derive(Debug)]
@@ -136,11 +149,16 @@ impl OwnWrites {
         cached?.read()
     }
 
-    /// Whether an event only shows what we wrote ourselves.
-    pub fn is_echo(&self, uid: &str, shown: u64) -> bool {
+    /// What came in this version, against the reply. A cache alone cannot tell: an API server that went back to a backup
+    /// and then went on shows what the cache had before our write, in a version that is later than it.
+    pub fn against(&self, uid: &str, shown: u64, came: &ObjectMeta) -> Against {
         let replies = self.lock();
-        let reply = replies.get(uid);
-        reply.is_some_and(|reply| reply.version() == shown)
+        match replies.get(uid) {
+            Some(reply) if reply.version() > shown => Against::Nothing,
+            Some(reply) if print(&reply.session.metadata) != print(came) => Against::Otherwise,
+            Some(reply) if reply.version() == shown => Against::Echo,
+            Some(_) | None => Against::Nothing,
+        }
     }
 
     /// The session is gone.
@@ -267,15 +285,47 @@ mod tests {
         assert!(own.newest("u", || cached("u", 11)).is_some());
     }
 
+    /// How a version of this session stands to what waits for it.
+    fn against(own: &OwnWrites, uid: &str, version: u64, change: fn(&mut ObjectMeta)) -> Against {
+        let mut came = session(uid, version).metadata.clone();
+        change(&mut came);
+        own.against(uid, version, &came)
+    }
+
+    fn is_echo(own: &OwnWrites, version: u64) -> bool {
+        against(own, "u", version, |_| {}) == Against::Echo
+    }
+
     #[test]
     fn an_event_that_shows_our_own_write_is_an_echo_and_a_later_one_is_not() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        assert!(own.is_echo("u", 10));
-        assert!(!own.is_echo("u", 11));
-        assert!(!own.is_echo("v", 10));
+        assert!(is_echo(&own, 10));
+        assert!(!is_echo(&own, 11));
+        assert_eq!(against(&own, "v", 10, |_| {}), Against::Nothing);
         own.forget("u");
-        assert!(!own.is_echo("u", 10));
+        assert!(!is_echo(&own, 10));
+    }
+
+    #[test]
+    fn a_finalizer_that_a_restored_server_put_back_stayed_since_the_cache_had_had_it_all_along() {
+        let own = OwnWrites::default();
+        own.remember("u", session("u", 10));
+        let back = |came: &mut ObjectMeta| came.finalizers = Some(vec!["ours".to_owned()]);
+        assert_eq!(against(&own, "u", 9, back), Against::Nothing, "from before");
+        assert_eq!(against(&own, "u", 11, back), Against::Otherwise);
+        let counted_twice = "the same number, given to another state";
+        assert_eq!(
+            against(&own, "u", 10, back),
+            Against::Otherwise,
+            "{counted_twice}"
+        );
+        let renewed = |came: &mut ObjectMeta| came.labels = Some(Default::default());
+        assert_eq!(
+            against(&own, "u", 11, renewed),
+            Against::Nothing,
+            "no decision depends on it"
+        );
     }
 
     #[test]
@@ -283,11 +333,11 @@ mod tests {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
         own.caught_up("u", 9);
-        assert!(own.is_echo("u", 10), "an older event leaves it");
+        assert!(is_echo(&own, 10), "an older event leaves it");
         own.caught_up("v", 11);
-        assert!(own.is_echo("u", 10), "another session's leaves it");
+        assert!(is_echo(&own, 10), "another session's leaves it");
         own.caught_up("u", 10);
-        assert!(!own.is_echo("u", 10));
+        assert!(!is_echo(&own, 10));
     }
 
     #[tokio::test(start_paused = true)]

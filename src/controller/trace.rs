@@ -1,7 +1,6 @@
 //! What a reconcile tells of itself: one info log a state change, and the metrics of it.
 
 use kube::{Resource, ResourceExt};
-use tokio::time::Instant;
 
 use super::context::Context;
 use crate::api::{GameSession, GameSessionStatus};
@@ -47,8 +46,7 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
     if let Some(attempt) = after.attempt
         && o.facts.attempt != Some(attempt)
     {
-        let begun = Some((attempt, Instant::now()));
-        ctx.memory.change(uid, |known| known.attempt_at = begun);
+        ctx.memory.change(uid, |known| known.begins(attempt));
     }
     if o.facts.ready_time().is_none() && after.ready_time().is_some() {
         let known = ctx.memory.of(uid);

@@ -110,7 +110,8 @@ pub struct Memo {
     pub confirmed: Option<String>,
     /// Since when the engine has been in doubt without a break.
     pub doubt_since: Option<Timestamp>,
-    /// Since when this process could have got the session a container, without a break by doubt; None: since now.
+    /// Since when this process could have got this attempt a container, later by as long as it was in doubt meanwhile;
+    /// None: since now.
     pub able_since: Option<Timestamp>,
 }
 

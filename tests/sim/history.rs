@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::apiserver::{ChangeKind, Key};
 
@@ -118,12 +119,41 @@ impl Entry {
 
 /// The log; a copy is the same log.
 #[derive(Clone, Debug, Default)]
-pub struct History(Arc<Mutex<Vec<Entry>>>);
+pub struct History {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    grown: watch::Sender<()>,
+}
 
 impl History {
     pub fn add(&self, at: SignedDuration, who: &str, what: What) {
         let who = who.to_owned();
         self.lock().push(Entry { at, who, what });
+        self.grown.send_replace(());
+    }
+
+    /// Changes with every entry.
+    pub fn grows(&self) -> watch::Receiver<()> {
+        self.grown.subscribe()
+    }
+
+    /// Whether some entry is so.
+    pub fn any(&self, is_so: impl Fn(&Entry) -> bool) -> bool {
+        self.lock().iter().any(is_so)
+    }
+
+    /// When the last entry was made that is so.
+    pub fn last(&self, is_so: impl Fn(&Entry) -> bool) -> Option<SignedDuration> {
+        let entries = self.lock();
+        entries
+            .iter()
+            .rev()
+            .find(|entry| is_so(entry))
+            .map(|entry| entry.at)
+    }
+
+    /// All of it, where nobody adds to it or reads it any more.
+    pub fn take(&self) -> Vec<Entry> {
+        std::mem::take(&mut *self.lock())
     }
 
     pub fn entries(&self) -> Vec<Entry> {
@@ -143,6 +173,6 @@ impl History {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

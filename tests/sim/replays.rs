@@ -1,7 +1,7 @@
 //! Quick runs: each scenario undisturbed, the schedules that once found a fault, and one schedule from its line.
 
 use crate::faults::{Fault, FaultScript};
-use crate::oracles::judge;
+use crate::oracles::{Undisturbed, judge};
 use crate::runner::{chosen, play, played};
 use crate::scenarios;
 
@@ -34,7 +34,7 @@ fn every_schedule_that_once_found_a_fault_finds_none_now() {
         let scenario = scenario.unwrap_or_else(|| panic!("no scenario {name}"));
         let script: FaultScript = script.parse().unwrap();
         let clean = play(scenario, &undisturbed(&script));
-        let played = played(scenario, &clean, &script);
+        let played = played(scenario, &Undisturbed::of(&clean), &script);
         let wrong = played.judged.wrong;
         assert!(wrong.is_empty(), "{line}:\n{}", wrong.join("\n"));
     }
@@ -59,7 +59,7 @@ fn one_schedule_can_be_replayed_from_its_line() {
     for entry in &run.history {
         println!("{}", entry.line());
     }
-    let wrong = judge(scenario, &script, &run, Some(&clean)).wrong;
+    let wrong = judge(scenario, &script, &run, Some(&Undisturbed::of(&clean))).wrong;
     assert!(
         wrong.is_empty(),
         "{}: {script}:\n{}",

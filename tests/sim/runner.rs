@@ -6,9 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::faults::FaultScript;
-use crate::oracles::{Judged, judge};
+use crate::oracles::{Judged, Undisturbed, judge};
 use crate::scenarios::{self, Run, Scenario};
-use crate::striking::Met;
 
 /// One run of a scenario, in a runtime and a time of its own.
 pub fn play(scenario: &Scenario, script: &FaultScript) -> Run {
@@ -36,11 +35,10 @@ pub struct Played {
     pub judged: Judged,
     pub seconds: f64,
     pub rows: BTreeSet<String>,
-    pub met: Met,
 }
 
 /// Plays one schedule and judges it; a simulation that panics is wrong too.
-pub fn played(scenario: &Scenario, clean: &Run, script: &FaultScript) -> Played {
+pub fn played(scenario: &Scenario, clean: &Undisturbed<'_>, script: &FaultScript) -> Played {
     let run = catch_unwind(AssertUnwindSafe(|| play(scenario, script)));
     let Ok(run) = run else {
         return Played {
@@ -50,7 +48,6 @@ pub fn played(scenario: &Scenario, clean: &Run, script: &FaultScript) -> Played 
             },
             seconds: 0.0,
             rows: BTreeSet::new(),
-            met: Met::default(),
         };
     };
     let mut judged = judge(scenario, script, &run, Some(clean));
@@ -61,7 +58,6 @@ pub fn played(scenario: &Scenario, clean: &Run, script: &FaultScript) -> Played 
         judged,
         seconds: run.took,
         rows: run.rows,
-        met: run.met,
     }
 }
 

@@ -30,6 +30,8 @@ struct Shared {
     state: Mutex<State>,
     /// How often somebody killed all controllers.
     kills: watch::Sender<u32>,
+    /// Changes with every call.
+    meets: watch::Sender<()>,
     beside: Mutex<Option<Arc<Beside>>>,
 }
 
@@ -91,6 +93,7 @@ impl Striking {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
                 kills: watch::Sender::new(0),
+                meets: watch::Sender::default(),
                 beside: Mutex::default(),
             }),
             process: None,
@@ -112,6 +115,7 @@ impl Striking {
 
     /// A controller makes a call. `counts`: it is a write to a session or to the engine.
     pub fn meet(&self, class: &str, counts: bool) -> Verdict {
+        self.shared.meets.send_replace(());
         let mut state = self.lock();
         let nth = count(&mut state.met.calls, class);
         if counts {
@@ -344,6 +348,17 @@ impl Striking {
         let state = self.lock();
         let writes = state.met.writes.iter();
         writes.map(|(class, _)| class.clone()).collect()
+    }
+
+    /// Changes with every call of a controller.
+    pub fn meets(&self) -> watch::Receiver<()> {
+        self.shared.meets.subscribe()
+    }
+
+    /// How many calls of this class were made.
+    pub fn called(&self, class: &str) -> u32 {
+        let state = self.lock();
+        state.met.calls.get(class).copied().unwrap_or_default()
     }
 
     /// How many calls of each class were made.

@@ -1,8 +1,8 @@
 //! The whole of it: every scenario under every schedule, and a table of what came of it.
 //!
 //! `SIM_SCENARIO` and `SIM_KIND` choose by a name or a part of some; `SIM_FULL=1` plays all, and nowhere every so many-th;
-//! `SIM_SHARE=N` plays every N-th of what is left. What `open.txt` names is played and counted apart: nobody has said yet
-//! whether the controller, the simulation or the judgement is wrong there.
+//! `SIM_SHARE=N` plays every N-th of what is left, and `SIM_QUICK=1` what `make test` plays. What `open.txt` names is played
+//! and counted apart: nobody has said yet whether the controller, the simulation or the judgement is wrong there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 use dillinger_runner::session::plan::Row;
 
 use crate::faults::{Fault, FaultScript};
+use crate::oracles::Undisturbed;
 use crate::runner::{Played, chosen, on_every_core, play, played};
-use crate::scenarios::{Run, Scenario};
+use crate::scenarios::Scenario;
 use crate::schedules::Kind;
 use crate::striking::Met;
 
 /// So many findings are shown whole.
 const SHOWN: usize = 400;
+
+/// A story that takes more virtual seconds than this is long.
+const LONG: f64 = 300.0;
 
 /// Kinds and scenarios with findings that nobody has explained yet, a line each, and how many at most:
 /// `kind | scenario | findings`.
@@ -30,7 +34,7 @@ const UNELECTED: &[Fault] = &[Fault::Unelected];
 struct Plan<'a> {
     kind: Kind,
     scenario: &'a Scenario,
-    clean: &'a Run,
+    clean: &'a Undisturbed<'a>,
     script: FaultScript,
 }
 
@@ -40,7 +44,7 @@ struct Table {
     violations: BTreeMap<Kind, usize>,
     open: BTreeMap<(Kind, &'static str), usize>,
     took: BTreeMap<Kind, Duration>,
-    late_starts: usize,
+    late_starts: BTreeMap<(Kind, &'static str), usize>,
     rows: BTreeSet<String>,
     seconds: f64,
     found: Vec<String>,
@@ -57,7 +61,11 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
     let clean = on_every_core(&scenarios, |scenario| {
         [ELECTED, UNELECTED].map(|script| play(scenario, &FaultScript(script.to_vec())))
     });
-    for run in clean.iter().flatten() {
+    let clean: Vec<[Undisturbed<'_>; 2]> = clean
+        .iter()
+        .map(|runs| runs.each_ref().map(Undisturbed::of))
+        .collect();
+    for Undisturbed { run, .. } in clean.iter().flatten() {
         table.rows.extend(run.rows.iter().cloned());
     }
     let mut crashed: BTreeMap<&str, Vec<(FaultScript, Met)>> = BTreeMap::new();
@@ -67,10 +75,8 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
     {
         let mut first = Vec::new();
         for (scenario, [_, clean]) in scenarios.iter().zip(&clean) {
-            for mut script in Kind::Crash.scripts(&clean.met, &[]) {
-                script.0.insert(0, Fault::Unelected);
-                first.push((scenario, script));
-            }
+            let scripts = Kind::Crash.scripts(&clean.run.met, &[], false);
+            first.extend(scripts.into_iter().map(|script| (scenario, script)));
         }
         let all = on_every_core(&first, |(scenario, script)| play(scenario, script).met);
         for ((scenario, script), met) in first.into_iter().zip(all) {
@@ -90,9 +96,16 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
 }
 
 fn timed(plan: &Plan<'_>) -> (Duration, Played) {
-    let began = Instant::now();
+    let before = on_core();
     let played = played(plan.scenario, plan.clean, &plan.script);
-    (began.elapsed(), played)
+    (on_core().saturating_sub(before), played)
+}
+
+/// So long this thread has had a core, whoever else wanted one.
+fn on_core() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux says");
+    let first = stat.split(' ').next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(first.expect("nanoseconds come first"))
 }
 
 fn chosen_kinds() -> Vec<Kind> {
@@ -102,6 +115,9 @@ fn chosen_kinds() -> Vec<Kind> {
         all.retain(|kind| kind.name() == only);
     }
     all.retain(|kind| kind.name().contains(&only));
+    if is_quick() {
+        all.retain(|kind| kind.quick().is_some());
+    }
     assert!(!all.is_empty(), "no kind of schedules is called {only}");
     all
 }
@@ -109,19 +125,20 @@ fn chosen_kinds() -> Vec<Kind> {
 fn plans<'a>(
     kinds: &[Kind],
     scenarios: &'a [Scenario],
-    clean: &'a [[Run; 2]],
+    clean: &'a [[Undisturbed<'a>; 2]],
     crashed: &BTreeMap<&str, Vec<(FaultScript, Met)>>,
 ) -> Vec<Plan<'a>> {
     let full = std::env::var("SIM_FULL").is_ok_and(|full| full == "1");
     let mut plans = Vec::new();
     let mut seen: BTreeSet<Vec<&str>> = BTreeSet::new();
     for (scenario, clean) in scenarios.iter().zip(clean) {
-        let writes = clean[1].met.writes.iter();
+        let writes = clean[1].run.met.writes.iter();
         let is_new = seen.insert(writes.map(|(class, _)| class.as_str()).collect());
         let crashed = crashed.get(scenario.name).map_or(&[][..], Vec::as_slice);
         for kind in kinds {
-            let clean = &clean[usize::from(!kind.is_elected())];
-            let scripts = kind.scripts(&clean.met, crashed);
+            let elected = kind.is_elected(clean[0].run.converged > LONG);
+            let clean = &clean[usize::from(!elected)];
+            let scripts = kind.scripts(&clean.run.met, crashed, elected);
             let most = match (full, is_new) {
                 (true, _) => usize::MAX,
                 (false, true) => kind.most().0,
@@ -136,7 +153,22 @@ fn plans<'a>(
             }));
         }
     }
+    if is_quick() {
+        let mut nth: BTreeMap<Kind, usize> = BTreeMap::new();
+        plans.retain(|plan| {
+            let nth = nth.entry(plan.kind).or_default();
+            *nth += 1;
+            plan.kind
+                .quick()
+                .is_some_and(|of| (*nth - 1).is_multiple_of(of))
+        });
+    }
     plans.into_iter().step_by(share()).collect()
+}
+
+/// As `make test` plays them: some kinds, and of each its share.
+fn is_quick() -> bool {
+    std::env::var("SIM_QUICK").is_ok_and(|quick| quick == "1")
 }
 
 fn share() -> usize {
@@ -178,7 +210,10 @@ impl Table {
     fn add(&mut self, plan: &Plan<'_>, took: Duration, played: Played) {
         *self.schedules.entry(plan.kind).or_default() += 1;
         *self.took.entry(plan.kind).or_default() += took;
-        self.late_starts += played.judged.late_starts;
+        if played.judged.late_starts > 0 {
+            let place = (plan.kind, plan.scenario.name);
+            *self.late_starts.entry(place).or_default() += played.judged.late_starts;
+        }
         self.rows.extend(played.rows);
         self.seconds += played.seconds;
         if played.judged.wrong.is_empty() {
@@ -230,8 +265,11 @@ impl Table {
         println!("scenarios: {scenarios}");
         println!(
             "late starts, each ended again (the one residual that is stated): {}",
-            self.late_starts
+            self.late_starts.values().sum::<usize>()
         );
+        for ((kind, scenario), times) in &self.late_starts {
+            println!("  {times:>3} {}: {scenario}", kind.name());
+        }
         self.print_rows();
         println!(
             "virtual time: {:.0} h; real time: {:.0} s",

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::World;
 use super::api::Fault;
+use crate::api::GameSession;
+use crate::controller::own_writes::{self, Against};
 
 /// The user of these tests asks once a millisecond; a look begins at once.
 const ASKED: Duration = Duration::from_millis(1);
@@ -86,8 +89,12 @@ async fn of_a_session_at_rest_no_reply_is_kept_whichever_came_first() {
     world.phase("friday", "Running").await;
     world.settle().await;
     let session = world.api.session("friday").unwrap();
-    let text = |field: &str| session["metadata"][field].as_str().unwrap().to_owned();
-    let version = text("resourceVersion").parse().unwrap();
-    assert!(!running.ctx.own_writes.is_echo(&text("uid"), version));
+    let session: GameSession = serde_json::from_value(session).unwrap();
+    let (uid, version) = (session.uid().unwrap(), own_writes::version(&session));
+    let against = running
+        .ctx
+        .own_writes
+        .against(&uid, version, &session.metadata);
+    assert_eq!(against, Against::Nothing);
     running.stop().await;
 }

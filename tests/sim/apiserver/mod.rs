@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use axum::body::Body as Answer;
 use dillinger_runner::controller::client::{Bounded, WatchAges};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tower::BoxError;
@@ -78,6 +78,7 @@ pub struct Server {
     line: tokio::sync::watch::Sender<Line>,
     /// Writes of users, and the revision of each: they write again what a restore lost.
     wishes: Mutex<Vec<(u64, Request)>>,
+    date: Mutex<Option<Date>>,
 }
 
 /// A write to a built-in kind.
@@ -126,6 +127,7 @@ impl Server {
                 epoch: 0,
             }),
             wishes: Mutex::default(),
+            date: Mutex::default(),
         })
     }
 
@@ -383,7 +385,10 @@ impl Server {
         self.revision
             .send_if_modified(|known| std::mem::replace(known, revision) != revision);
         match reply {
-            Ok((code, body)) => self.respond(code, Answer::from(body.to_string())),
+            Ok((code, body)) => {
+                let body = serde_json::to_vec(&*body).expect("it is plain data");
+                self.respond(code, Answer::from(body))
+            }
             Err(refused) => self.refusal(&refused),
         }
     }
@@ -404,12 +409,23 @@ impl Server {
         self.respond(refused.code, Answer::from(refused.status().to_string()))
     }
 
+    /// Made once a second.
+    fn date(&self) -> HeaderValue {
+        let now = self.clock.now();
+        let mut known = self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((second, date)) = &*known
+            && *second == now.as_second()
+        {
+            return date.clone();
+        }
+        let text = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let date = HeaderValue::try_from(text).expect("a date is plain");
+        *known = Some((now.as_second(), date.clone()));
+        date
+    }
+
     fn respond(&self, code: u16, body: Answer) -> Response<Answer> {
-        let date = self
-            .clock
-            .now()
-            .strftime("%a, %d %b %Y %H:%M:%S GMT")
-            .to_string();
+        let date = self.date();
         Response::builder()
             .status(StatusCode::from_u16(code).expect("codes are constants or scripted"))
             .header(http::header::CONTENT_TYPE, "application/json")
@@ -418,6 +434,9 @@ impl Server {
             .expect("headers are valid")
     }
 }
+
+/// A second of the clock, and how a header says it.
+type Date = (i64, HeaderValue);
 
 /// Whether it is a write that the crash sweep counts.
 fn counts(request: &Request) -> bool {

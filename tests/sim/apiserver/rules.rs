@@ -12,6 +12,8 @@ use super::answer::Cause;
 /// The rules of one kind.
 pub struct Rules {
     compiled: CompiledSchema,
+    /// Some rule looks at the status.
+    of_status: bool,
 }
 
 /// Digests of the object and of the one before it, and the place of the rule.
@@ -24,13 +26,25 @@ thread_local! {
     static RULED: RefCell<HashMap<Asked, Vec<Cause>>> = RefCell::default();
 }
 
+const RULES: &str = "x-kubernetes-validations";
+
+/// Whether this schema or some part of it has rules.
+fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => fields.contains_key(RULES) || fields.values().any(has_rules),
+        Value::Array(items) => items.iter().any(has_rules),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 const MOST_RULED: usize = 100_000;
 
 /// Of all that rules see.
-fn print(object: &Value) -> u64 {
+fn print(object: &Value, of_status: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     let fields = object.as_object().into_iter().flatten();
-    for (key, value) in fields.filter(|(key, _)| *key != "metadata") {
+    let seen = |key: &str| key != "metadata" && (of_status || key != "status");
+    for (key, value) in fields.filter(|(key, _)| seen(key)) {
         key.hash(&mut hasher);
         add(value, &mut hasher);
     }
@@ -69,14 +83,18 @@ impl Rules {
             "rules that do not compile: {:?}",
             compiled.compilation_errors()
         );
-        Rules { compiled }
+        let at_the_root = root[RULES].to_string().contains("status");
+        Rules {
+            compiled,
+            of_status: at_the_root || has_rules(&root["properties"]["status"]),
+        }
     }
 
     /// What the rules say. They see little of metadata, and the same objects come in run after run.
     pub fn broken(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let asked = (
-            print(object),
-            old.map(print),
+            print(object, self.of_status),
+            old.map(|old| print(old, self.of_status)),
             std::ptr::from_ref(self).addr(),
         );
         if let Some(known) = RULED.with_borrow(|ruled| ruled.get(&asked).cloned()) {

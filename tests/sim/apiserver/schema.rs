@@ -47,9 +47,7 @@ impl Schema {
 
     /// Adds everything that is wrong with the object to what is wrong with its metadata.
     pub fn check(&self, object: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Vec<Cause> {
-        let mut body = object.clone();
-        body.as_object_mut().expect("an object").remove("metadata");
-        self.validate(&self.root, &body, "", &mut causes);
+        self.validate(&self.root, object, "", &mut causes);
         let blocking = causes.iter().any(|cause| {
             [
                 "FieldValueRequired",

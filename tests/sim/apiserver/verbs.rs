@@ -37,7 +37,7 @@ static SEEDED: LazyLock<(Store, u64)> = LazyLock::new(|| {
 });
 
 /// A code and a body.
-pub type Reply = (u16, Value);
+pub type Reply = (u16, Arc<Value>);
 
 impl Memory {
     pub fn new(clock: SimClock, history: History) -> Self {
@@ -122,10 +122,10 @@ impl Memory {
         match request.verb {
             Verb::Get => self
                 .get(&kind, &key(&kind, request))
-                .map(|object| (200, Value::clone(&object))),
+                .map(|object| (200, object)),
             Verb::List => {
                 let resource = resource(&kind.plural, &kind.group);
-                list::page(&self.store, &kind, &resource, request).map(|page| (200, page))
+                list::page(&self.store, &kind, &resource, request).map(|page| (200, Arc::new(page)))
             }
             Verb::Watch => unreachable!("watches are streams"),
             Verb::Create => {
@@ -150,7 +150,7 @@ impl Memory {
         kind: &Kind,
         namespace: &str,
         mut object: Value,
-    ) -> Answered<Value> {
+    ) -> Answered<Arc<Value>> {
         typed(kind, &mut object)?;
         meta::prune(&mut object);
         placed(kind, namespace, "", &mut object)?;
@@ -218,7 +218,7 @@ impl Memory {
         let stored = self.store.put(key, object);
         self.note(who);
         self.collect_where_owned(&stored);
-        Ok(Value::clone(&stored))
+        Ok(stored)
     }
 
     fn put(&mut self, who: &str, kind: &Kind, request: &Request) -> Answered<Reply> {
@@ -286,12 +286,12 @@ impl Memory {
                 let owned = (meta::text(&old, "uid").to_owned(), manager, request.status);
                 let known = self.applied.insert(owned, patch.clone());
                 let object = self.update(who, kind, &key, &old, object, request.status)?;
-                if known.as_ref() == Some(&patch) || object != *old {
+                if known.as_ref() == Some(&patch) || object != old {
                     return Ok((200, object));
                 }
-                let stored = self.store.put(key, object);
+                let stored = self.store.put(key, Value::clone(&object));
                 self.note(who);
-                Ok((200, Value::clone(&stored)))
+                Ok((200, stored))
             }
             other => {
                 let message = format!(
@@ -311,7 +311,7 @@ impl Memory {
         old: &Arc<Value>,
         mut new: Value,
         status: bool,
-    ) -> Answered<Value> {
+    ) -> Answered<Arc<Value>> {
         let version = meta::text(&new, "resourceVersion").to_owned();
         if version.is_empty() || version == "0" {
             if !kind.unconditional_update {
@@ -367,15 +367,15 @@ impl Memory {
             self.store.remove(key);
             self.note(who);
             self.collect();
-            return Ok(new);
+            return Ok(Arc::new(new));
         }
         if new == **old {
-            return Ok(new);
+            return Ok(old.clone());
         }
         let stored = self.store.put(key.clone(), new);
         self.note(who);
         self.collect_where_owned(&stored);
-        Ok(Value::clone(&stored))
+        Ok(stored)
     }
 
     fn delete(&mut self, who: &str, kind: &Kind, request: &Request) -> Answered<Reply> {
@@ -411,7 +411,13 @@ impl Memory {
         Ok((200, self.remove(who, kind, &key, &old)))
     }
 
-    pub(super) fn remove(&mut self, who: &str, kind: &Kind, key: &Key, old: &Arc<Value>) -> Value {
+    pub(super) fn remove(
+        &mut self,
+        who: &str,
+        kind: &Kind,
+        key: &Key,
+        old: &Arc<Value>,
+    ) -> Arc<Value> {
         if meta::finalizers(old).is_empty() {
             self.store.remove(key);
             self.note(who);
@@ -421,10 +427,11 @@ impl Memory {
             if !kind.group.is_empty() {
                 details["group"] = json!(kind.group);
             }
-            return json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+            let gone = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+            return Arc::new(gone);
         }
         if meta::is_deleting(old) {
-            return Value::clone(old);
+            return old.clone();
         }
         let mut marked = Value::clone(old);
         let now = self.now();
@@ -435,7 +442,7 @@ impl Memory {
         }
         let stored = self.store.put(key.clone(), marked);
         self.note(who);
-        Value::clone(&stored)
+        stored
     }
 
     pub(super) fn note(&self, who: &str) {

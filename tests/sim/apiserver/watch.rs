@@ -206,15 +206,15 @@ impl Watch {
 
     /// Everything of now, as events.
     fn show_all(&mut self, store: &Store, mark_end: bool) {
-        let present: Vec<Value> = store
+        let present: Vec<&Arc<Value>> = store
             .iter()
             .filter(|(key, _)| key.resource == self.resource)
             .filter(|(key, _)| self.namespace.is_empty() || key.namespace == self.namespace)
             .filter(|(_, object)| self.selector.matches(object))
-            .map(|(_, object)| Value::clone(object))
+            .map(|(_, object)| object)
             .collect();
         for object in present {
-            self.deliver(line(ChangeKind::Added.as_str(), &object));
+            self.deliver(line(ChangeKind::Added.as_str(), object));
         }
         if mark_end {
             self.bookmark(true);
@@ -234,9 +234,12 @@ impl Watch {
             self.gone(&message);
             return;
         }
-        let changes = memory.store.since(self.seen).to_vec();
+        let changes = memory.store.since(self.seen);
+        let newest = changes.last().map(|change| change.revision);
+        let mine = changes.iter().filter(|change| self.is_mine(change));
+        let mine: Vec<Change> = mine.cloned().collect();
         drop(memory);
-        for change in changes {
+        for change in mine {
             if self.ended || self.frozen {
                 return;
             }
@@ -247,15 +250,18 @@ impl Watch {
                 self.deliver(line);
             }
         }
+        if !self.ended && !self.frozen {
+            self.seen = newest.unwrap_or(self.seen);
+        }
+    }
+
+    fn is_mine(&self, change: &Change) -> bool {
+        change.key.resource == self.resource
+            && (self.namespace.is_empty() || change.key.namespace == self.namespace)
     }
 
     /// The change as this watch shows it.
     fn shown(&self, change: &Change) -> Option<Bytes> {
-        let mine = change.key.resource == self.resource
-            && (self.namespace.is_empty() || change.key.namespace == self.namespace);
-        if !mine {
-            return None;
-        }
         let before = change
             .before
             .as_ref()
@@ -267,14 +273,14 @@ impl Watch {
             (true, false) => ChangeKind::Deleted,
             (false, false) => return None,
         };
-        let mut object = Value::clone(&change.object);
         if kind == ChangeKind::Deleted
             && let Some(before) = &change.before
         {
-            object = Value::clone(before);
-            object["metadata"]["resourceVersion"] = json!(change.revision.to_string());
+            let mut last = Value::clone(before);
+            last["metadata"]["resourceVersion"] = json!(change.revision.to_string());
+            return Some(line(kind.as_str(), &last));
         }
-        Some(line(kind.as_str(), &object))
+        Some(line(kind.as_str(), &change.object))
     }
 
     /// One event goes out, unless the script says otherwise.
@@ -364,6 +370,8 @@ impl Watch {
 
 fn line(kind: &str, object: &Value) -> Bytes {
     // In this order, as the real server has it: a reader may rely on it.
-    let text = format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n");
+    let mut text = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
+    serde_json::to_writer(&mut text, object).expect("it is plain data");
+    text.extend_from_slice(b"}\n");
     text.into()
 }

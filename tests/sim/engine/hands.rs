@@ -294,12 +294,23 @@ impl Engine {
         }
     }
 
+    pub fn is_up(&self) -> bool {
+        *self.power.borrow() == Power::Up
+    }
+
+    /// How often somebody took it away or brought it back.
+    pub fn turns(&self) -> usize {
+        self.lock().turns
+    }
+
     fn switch(&self, power: Power) {
         let before = self.power.send_replace(power);
         let called_away = {
             let mut state = self.lock();
             state.deaths += usize::from(power == Power::Down);
-            std::mem::take(&mut state.called_away)
+            state.turns += 1;
+            // One that hangs once more is still called away.
+            power != Power::Frozen && std::mem::take(&mut state.called_away)
         };
         let told = match (before, power) {
             (Power::Down, Power::Up) => Some(Event::Back),

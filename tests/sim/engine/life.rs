@@ -45,10 +45,28 @@ impl State {
         })
     }
 
-    fn play(&self, spec: &ContainerSpec) -> Play {
+    /// Which turn this container's start takes, and whether that is a new one: an attempt that had its turn in another
+    /// container has the same once more, so that a late start takes nobody's.
+    fn turn(&self, id: &str) -> (usize, bool) {
+        let c = &self.containers[id];
+        let had = self.turns.get(&(c.uid.clone(), c.spec.attempt));
+        match had {
+            Some((other, turn)) if other != id && !c.uid.is_empty() => (*turn, false),
+            Some(_) | None => (self.turns_taken, true),
+        }
+    }
+
+    fn takes(&mut self, id: &str, turn: usize) {
+        let c = &self.containers[id];
+        let of = (c.uid.clone(), c.spec.attempt);
+        self.turns.insert(of, (id.to_owned(), turn));
+        self.turns_taken = turn + 1;
+    }
+
+    fn play(&self, id: &str, turn: usize) -> Play {
         match &self.plays {
-            Plays::InOrder(plays) => plays[self.starts.min(plays.len() - 1)],
-            Plays::Of(play) => play(spec),
+            Plays::InOrder(plays) => plays[turn.min(plays.len() - 1)],
+            Plays::Of(play) => play(&self.containers[id].spec),
         }
     }
 }
@@ -123,8 +141,13 @@ impl Engine {
             }
             Some(Inside::Created { .. } | Inside::Exited { .. }) => {}
         }
-        let play = state.play(&state.containers[id].spec);
+        let (turn, is_new) = state.turn(id);
+        let play = state.play(id, turn);
         let clash = state.clash(id);
+        // Whom a port is in the way of has no turn.
+        if is_new && clash.is_none() {
+            state.takes(id, turn);
+        }
         let run = state.starts + 1;
         let c = state.containers.get_mut(id).expect("it was found above");
         let failed = match clash {

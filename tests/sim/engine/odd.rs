@@ -134,8 +134,7 @@ impl Engine {
 
     /// A signal to end has reached a container of this session, whoever sent it.
     pub fn was_told(&self, uid: &str) -> bool {
-        let entries = self.history.entries();
-        entries.iter().any(|entry| match &entry.what {
+        self.history.any(|entry| match &entry.what {
             What::Container { uid: of, state, .. } => of == uid && *state == Life::Signalled,
             _ => false,
         })

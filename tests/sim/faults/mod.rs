@@ -175,6 +175,27 @@ impl FaultScript {
 }
 
 impl Fault {
+    /// Something may wait for it, and nobody sees that anything moves.
+    pub fn may_hang(&self) -> bool {
+        match self {
+            Fault::Fail { with, .. } => matches!(with, Failure::Hangs | Failure::CommittedHangs),
+            Fault::Event { .. }
+            | Fault::Away { .. }
+            | Fault::Restore { .. }
+            | Fault::Pause { .. }
+            | Fault::Rival { .. }
+            | Fault::Engine { .. } => true,
+            Fault::Unelected
+            | Fault::Crash { .. }
+            | Fault::GoneAtStart { .. }
+            | Fault::GoneAtBookmark { .. }
+            | Fault::Clock { .. }
+            | Fault::Pace { .. }
+            | Fault::Panic { .. }
+            | Fault::Terminate { .. } => false,
+        }
+    }
+
     /// The write at which it is to happen beside it.
     pub fn beside(&self) -> Option<u32> {
         match self {

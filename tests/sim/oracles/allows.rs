@@ -24,6 +24,10 @@ pub struct Allows {
     /// Containers live as in the undisturbed run.
     pub lives: bool,
     pub end: End,
+    /// A game may have been ready and have ended before anybody could record that it was.
+    pub unseen: bool,
+    /// The daemon begins anew.
+    pub engine_restarts: bool,
 }
 
 /// How far the end is the undisturbed run's.
@@ -45,10 +49,16 @@ impl Allows {
             seconds: 0.0,
             lives: true,
             end: End::Same,
+            unseen: false,
+            engine_restarts: false,
         };
         for fault in &script.0 {
             allows.seconds += cost(fault, whole);
             match fault {
+                Fault::Engine {
+                    does: Outage::Away { .. } | Outage::RestartsLive,
+                    ..
+                } => allows.engine_restarts = true,
                 Fault::Engine {
                     does: Outage::RestartsEmpty | Outage::DiesEmpty,
                     ..
@@ -62,14 +72,17 @@ impl Allows {
                 }
                 // What one decided to make before the other did away with it is made late: one life more.
                 Fault::Pause { .. } | Fault::Rival { .. } => allows.lives = false,
+                Fault::Away { .. } => allows.unseen = true,
                 Fault::Unelected
                 | Fault::Crash { .. }
                 | Fault::Fail { .. }
                 | Fault::Event { .. }
                 | Fault::GoneAtStart { .. }
                 | Fault::GoneAtBookmark { .. }
-                | Fault::Away { .. }
-                | Fault::Engine { .. }
+                | Fault::Engine {
+                    does: Outage::Frozen { .. },
+                    ..
+                }
                 | Fault::Clock { .. }
                 | Fault::Pace { .. }
                 | Fault::Panic { .. }

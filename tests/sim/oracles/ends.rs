@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::allows::{Allows, End};
 use super::story::{Story, text, uid};
 
-/// `ids`: as many containers were made as undisturbed, so that they have the same ids.
+/// `ids`: each session had as many containers as undisturbed, so that the one on record is the same one of them.
 pub fn same(
     story: &Story<'_>,
     undisturbed: &Story<'_>,
@@ -17,10 +17,17 @@ pub fn same(
 ) {
     let sessions = |story: &Story<'_>| -> BTreeMap<String, Value> {
         let all = story.sessions.iter();
-        all.map(|(name, session)| ((*name).to_owned(), masked(session, allows.end, ids)))
+        all.map(|(name, session)| ((*name).to_owned(), masked(story, session, allows.end, ids)))
             .collect()
     };
-    let (ours, theirs) = (sessions(story), sessions(undisturbed));
+    let (ours, mut theirs) = (sessions(story), sessions(undisturbed));
+    if allows.unseen && allows.end == End::Same {
+        for (name, theirs) in &mut theirs {
+            if ours.get(name).is_some_and(ended_unseen) {
+                without_readiness(theirs);
+            }
+        }
+    }
     if ours != theirs {
         wrong.push(format!(
             "the end is {}, undisturbed {}",
@@ -49,18 +56,35 @@ pub fn same(
     }
 }
 
+/// It has ended, and no readiness of its last run is on record.
+fn ended_unseen(session: &Value) -> bool {
+    let status = &session["status"];
+    status["finishTime"].is_string() && status["container"].is_null()
+}
+
+/// Without what is recorded with a readiness, and stays.
+fn without_readiness(session: &mut Value) {
+    if let Some(status) = session["status"].as_object_mut() {
+        for with_it in ["container", "game", "startTime"] {
+            status.remove(with_it);
+        }
+    }
+}
+
 /// Without what rightly differs between two runs.
-fn masked(session: &Value, end: End, ids: bool) -> Value {
+fn masked(story: &Story<'_>, session: &Value, end: End, ids: bool) -> Value {
     match end {
         End::Same => {
             let mut session = session.clone();
             without_versions(&mut session);
-            // A Pod's is a uid, which grows with every object of the cluster.
-            let pods = session["status"]["runtime"] == "Pod";
-            if (!ids || pods)
-                && let Some(id) = session.pointer_mut("/status/container/id")
-            {
-                *id = Value::from("masked");
+            if let Some(id) = session.pointer_mut("/status/container/id") {
+                // Which number the engine gives it hangs on what others of its sessions do meanwhile.
+                let place = id.as_str().and_then(|id| story.places.get(id));
+                *id = match place {
+                    Some(place) if ids => json!({ "place": place }),
+                    Some(_) => Value::from("one of its own"),
+                    None => json!({ "unknown": id }),
+                };
             }
             session
         }

@@ -32,16 +32,39 @@ pub struct Forgotten<'a> {
 
 impl<'a> Forgotten<'a> {
     /// Of one run, beyond what deaths that its scenario tells of cost the undisturbed one.
-    pub fn of(story: &Story<'a>, undisturbed: Option<&Story<'_>>) -> Forgotten<'a> {
-        let Some(undisturbed) = undisturbed else {
-            return Forgotten::default();
-        };
-        let beyond = |cost: fn(&Story<'_>) -> f64| (cost(story) - cost(undisturbed)).max(0.0);
-        let deaths = beyond(deaths);
-        let pulls = beyond(pulls).min(deaths * longest_pull(story));
+    pub fn of(story: &Story<'a>, undisturbed: &Costs) -> Forgotten<'a> {
+        let own = Costs::of(story);
+        let beyond = |cost: fn(&Costs) -> f64| (cost(&own) - cost(undisturbed)).max(0.0);
+        let deaths = beyond(|costs| costs.deaths);
+        let pulls = beyond(|costs| costs.pulls).min(deaths * longest_pull(story));
+        let others = beyond(|costs| costs.graces)
+            + beyond(|costs| costs.doubts)
+            + beyond(|costs| costs.provisions);
         Forgotten {
-            seconds: pulls + beyond(graces) + beyond(doubts) + beyond(provisions),
+            seconds: pulls + others,
             containers: ports_tried_again(story),
+        }
+    }
+}
+
+/// What there was in a run of each thing that a death makes more of; seconds, but for the deaths.
+#[derive(Debug)]
+pub struct Costs {
+    deaths: f64,
+    pulls: f64,
+    graces: f64,
+    doubts: f64,
+    provisions: f64,
+}
+
+impl Costs {
+    pub fn of(story: &Story<'_>) -> Costs {
+        Costs {
+            deaths: deaths(story),
+            pulls: pulls(story),
+            graces: graces(story),
+            doubts: doubts(story),
+            provisions: provisions(story),
         }
     }
 }
@@ -55,7 +78,12 @@ fn deaths(story: &Story<'_>) -> f64 {
 fn each_pull(story: &Story<'_>) -> impl Iterator<Item = f64> {
     story.entries.iter().filter_map(|entry| match &entry.what {
         What::Engine(Told::Pull { takes, .. }) => Some(takes.as_secs_f64()),
-        _ => None,
+        What::Engine(Told::PortTaken { .. } | Told::Away | Told::Back)
+        | What::Stored { .. }
+        | What::Container { .. }
+        | What::Volume { .. }
+        | What::Died(_)
+        | What::Note(_) => None,
     })
 }
 
@@ -84,7 +112,11 @@ fn graces(story: &Story<'_>) -> f64 {
                     seconds += at(entry) - when;
                 }
             }
-            _ => {}
+            What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Note(_) => {}
         }
     }
     seconds
@@ -106,7 +138,12 @@ fn doubts(story: &Story<'_>) -> f64 {
                 ..
             } if is_session(key) && engine(object) != engine(before) => away = false,
             What::Died(_) if away => seconds += DOUBT,
-            _ => {}
+            What::Engine(Told::Pull { .. } | Told::PortTaken { .. })
+            | What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Died(_)
+            | What::Note(_) => {}
         }
     }
     seconds
@@ -145,7 +182,7 @@ fn provisions(story: &Story<'_>) -> f64 {
                     waited.insert((*uid, *n), at(entry) - since);
                 }
             }
-            _ => {}
+            What::Stored { .. } | What::Volume { .. } | What::Engine(_) | What::Note(_) => {}
         }
     }
     let ended = story.sessions.values().filter_map(|session| {
@@ -170,7 +207,11 @@ pub fn ports_tried_again<'a>(story: &Story<'a>) -> BTreeSet<&'a str> {
                     again.insert(id.as_str());
                 }
             }
-            _ => {}
+            What::Engine(Told::Pull { .. } | Told::Away | Told::Back)
+            | What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Note(_) => {}
         }
     }
     again
@@ -222,7 +263,8 @@ mod tests {
 
     fn cost(all: &[(i64, What)], undisturbed: &[(i64, What)]) -> (f64, usize) {
         let (ours, theirs) = (told(all), told(undisturbed));
-        let forgotten = Forgotten::of(&Story::of(&ours), Some(&Story::of(&theirs)));
+        let undisturbed = Costs::of(&Story::of(&theirs));
+        let forgotten = Forgotten::of(&Story::of(&ours), &undisturbed);
         (forgotten.seconds, forgotten.containers.len())
     }
 

@@ -18,12 +18,13 @@ mod storage;
 mod story;
 
 use allows::Allows;
-use forgotten::Forgotten;
+use forgotten::{Costs, Forgotten};
+use lives::Lives;
 use story::Story;
 
 use crate::apiserver::RESTORE;
 use crate::faults::FaultScript;
-use crate::history::{Entry, What};
+use crate::history::{Entry, Life, Told, What};
 use crate::scenarios::{NOT_DONE, Run, Scenario};
 
 /// What came of a run.
@@ -34,15 +35,47 @@ pub struct Judged {
     pub late_starts: usize,
 }
 
-/// Everything that is wrong with a run, against the undisturbed run of the same scenario; None: this is it.
-pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option<&Run>) -> Judged {
+/// The undisturbed run of a scenario, read once for all that is held against it.
+pub struct Undisturbed<'a> {
+    pub run: &'a Run,
+    story: Story<'a>,
+    costs: Costs,
+    lives: Lives<'a>,
+    longest_lie: f64,
+}
+
+impl<'a> Undisturbed<'a> {
+    pub fn of(run: &'a Run) -> Undisturbed<'a> {
+        let story = Story::of(&run.history);
+        Undisturbed {
+            run,
+            costs: Costs::of(&story),
+            lives: lives::of(&story, &forgotten::ports_tried_again(&story)),
+            longest_lie: status::longest_lie(&story),
+            story,
+        }
+    }
+}
+
+/// Everything that is wrong with a run, against the undisturbed one of the same scenario; None: this is it.
+pub fn judge(
+    scenario: &Scenario,
+    script: &FaultScript,
+    run: &Run,
+    undisturbed: Option<&Undisturbed<'_>>,
+) -> Judged {
+    let clean = undisturbed.map(|undisturbed| undisturbed.run);
     let mut allows = Allows::of(script, clean);
     let story = Story::of(&run.history);
-    let undisturbed = clean.map(|clean| Story::of(&clean.history));
-    let forgotten = Forgotten::of(&story, undisturbed.as_ref());
+    let forgotten = undisturbed.map_or_else(Forgotten::default, |undisturbed| {
+        Forgotten::of(&story, &undisturbed.costs)
+    });
     allows.seconds += forgotten.seconds;
     let mut wrong = Vec::new();
-    let otherwise = forgets_why(&story) || goes_otherwise(&story);
+    let ends_unseen = undisturbed.is_some_and(|undisturbed| {
+        ended_unseen(&story) > ended_unseen(&undisturbed.story) && allows.engine_restarts
+    });
+    let otherwise = forgets_why(&story) || goes_otherwise(&story) || ends_unseen;
     if !otherwise {
         let promised = clean.map_or(scenario.within, |clean| clean.converged);
         in_time(run, promised + allows.seconds, &mut wrong);
@@ -50,19 +83,25 @@ pub fn judge(scenario: &Scenario, script: &FaultScript, run: &Run, clean: Option
     let late_starts = lives::one_at_a_time(&story, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
-    status::on_the_way(&story, undisturbed.as_ref(), &allows, &mut wrong);
+    let lie = undisturbed.map_or(status::IN_A_STORY, |undisturbed| undisturbed.longest_lie);
+    status::on_the_way(&story, lie, &allows, &mut wrong);
     quiet(run, &mut wrong);
     lives::reasons(&story, &mut wrong);
     facts::judge(&story, &mut wrong);
     storage::judge(&story, &mut wrong);
-    if let Some(undisturbed) = &undisturbed {
+    if let Some(undisturbed) = undisturbed {
         // Whoever was first decides what lived; a late start is another life.
-        if !scenario.races && allows.lives && late_starts == 0 {
-            lives::as_undisturbed(&story, undisturbed, &forgotten.containers, &mut wrong);
+        if !scenario.races && allows.lives && late_starts == 0 && !ends_unseen {
+            lives::as_undisturbed(
+                &story,
+                &undisturbed.lives,
+                &forgotten.containers,
+                &mut wrong,
+            );
         }
         if !scenario.open && !otherwise {
             let ids = allows.lives && late_starts == 0 && forgotten.containers.is_empty();
-            ends::same(&story, undisturbed, &allows, ids, &mut wrong);
+            ends::same(&story, &undisturbed.story, &allows, ids, &mut wrong);
         }
     }
     Judged { wrong, late_starts }
@@ -85,6 +124,29 @@ fn forgets_why(story: &Story<'_>) -> bool {
         _ => false,
     };
     story.entries.iter().any(lost)
+}
+
+/// Games that ended by themselves while the daemon was away. Of these the one that starts next knows no more than that
+/// they did not live to see it: each counts as interrupted (DESIGN: the exit is not later than the engine's own start).
+fn ended_unseen(story: &Story<'_>) -> usize {
+    let (mut away, mut ended) = (false, 0);
+    for entry in story.entries {
+        match &entry.what {
+            What::Engine(Told::Away) => away = true,
+            What::Engine(Told::Back) => away = false,
+            What::Container {
+                state: Life::Exited(_),
+                ..
+            } if entry.who == "game" => ended += usize::from(away),
+            What::Engine(Told::Pull { .. } | Told::PortTaken { .. })
+            | What::Stored { .. }
+            | What::Container { .. }
+            | What::Volume { .. }
+            | What::Died(_)
+            | What::Note(_) => {}
+        }
+    }
+    ended
 }
 
 /// Somebody found a container gone, or in another state, that he wanted to do something to: his story goes otherwise.

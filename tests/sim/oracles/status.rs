@@ -12,7 +12,7 @@ use crate::history::What;
 /// Seconds that a status may be wrong where nothing goes wrong: a stop under way is told before its end.
 const SOON: f64 = 3.0;
 /// And where that is what the story is about: an engine that is away.
-const IN_A_STORY: f64 = 75.0;
+pub const IN_A_STORY: f64 = 75.0;
 
 pub fn at_the_end(story: &Story<'_>, wrong: &mut Vec<String>) {
     for (name, session) in &story.sessions {
@@ -49,22 +49,17 @@ pub fn at_the_end(story: &Story<'_>, wrong: &mut Vec<String>) {
 /// Phases that say that nothing lives.
 const AT_REST_OR_WAITING: [&str; 5] = ["Pending", "Stopped", "Succeeded", "Failed", "TimedOut"];
 
-/// "Running" of a container that does not live lasts no longer than in the undisturbed run and what went wrong may cost.
-pub fn on_the_way(
-    story: &Story<'_>,
-    undisturbed: Option<&Story<'_>>,
-    allows: &Allows,
-    wrong: &mut Vec<String>,
-) {
-    let before = undisturbed.map_or(IN_A_STORY, longest_lie);
+/// "Running" of a container that does not live lasts no longer than these seconds of the undisturbed run and what went
+/// wrong may cost.
+pub fn on_the_way(story: &Story<'_>, undisturbed: f64, allows: &Allows, wrong: &mut Vec<String>) {
     let longest = longest_lie(story);
-    if longest > before + allows.seconds + SOON {
+    if longest > undisturbed + allows.seconds + SOON {
         wrong.push(format!("I3 Running for {longest:.0} s while it did not"));
     }
 }
 
 /// The longest time in seconds for which a session said Running of what did not live, and then no more.
-fn longest_lie(story: &Story<'_>) -> f64 {
+pub fn longest_lie(story: &Story<'_>) -> f64 {
     // Which container each session claims to run, and since when each that was claimed is dead.
     let mut claims: BTreeMap<&str, &str> = BTreeMap::new();
     let mut alive: BTreeMap<&str, bool> = BTreeMap::new();

@@ -23,6 +23,8 @@ pub struct Story<'a> {
     pub volumes: BTreeMap<&'a str, &'a str>,
     /// What each uid was called.
     pub names: BTreeMap<&'a str, &'a str>,
+    /// By id: the how many-th container of its session it is, as they were made.
+    pub places: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Story<'a> {
@@ -33,7 +35,9 @@ impl<'a> Story<'a> {
             containers: BTreeMap::new(),
             volumes: BTreeMap::new(),
             names: BTreeMap::new(),
+            places: BTreeMap::new(),
         };
+        let mut made: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in entries {
             match &entry.what {
                 What::Stored {
@@ -59,6 +63,11 @@ impl<'a> Story<'a> {
                     attempt,
                     state,
                 } => {
+                    story.places.entry(id).or_insert_with(|| {
+                        let made = made.entry(uid).or_default();
+                        *made += 1;
+                        *made
+                    });
                     let stands = (uid.as_str(), *attempt, *state);
                     story.containers.insert(id, stands);
                 }

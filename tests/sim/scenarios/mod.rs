@@ -105,7 +105,7 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
     let settled = world.settle(script).await;
     world.end();
     Run {
-        history: world.history.entries(),
+        history: world.history.take(),
         session: world.session(FRIDAY).map(|session| Value::clone(&session)),
         sessions: world
             .server

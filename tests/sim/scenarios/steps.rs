@@ -10,7 +10,7 @@ use super::Scenario;
 use crate::apiserver::Mode;
 use crate::engine::Refusal;
 use crate::history::What;
-use crate::world::World;
+use crate::world::{World, next_look};
 
 /// Begins the note of what could not be done.
 pub const NOT_DONE: &str = "somebody could not do it";
@@ -113,6 +113,27 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// What somebody waits for was over before he could see it: the API server did not show it, or the engine, which went
+    /// away, ended it or made it unknown. It is so only where the session has got further than this phase.
+    fn comes_too_late(&self, phase: &str) -> bool {
+        let now = self.phase();
+        let further = match phase {
+            "Starting" => now == "Running" || self.is_finished(),
+            "Stopping" => now == "Stopped" || self.is_finished() || now.is_empty(),
+            _ => false,
+        };
+        let too_late = self.world.hides && further;
+        if too_late {
+            let words = "what he waited for was over before he could see it".to_owned();
+            self.done(Err(Refusal { status: 404, words }));
+        }
+        too_late
+    }
+
+    fn is_finished(&self) -> bool {
+        self.value("/status/finishTime").is_some()
+    }
+
     fn phase(&self) -> String {
         self.text("/status/phase")
     }
@@ -133,10 +154,12 @@ impl<'a> Scene<'a> {
 pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
     let (world, name) = (scene.world, scene.name);
     match step {
-        Step::Phase(wanted) => world.until(within, |_| scene.phase() == *wanted).await,
+        Step::Phase(wanted) => {
+            world.until(within, |_| scene.phase() == *wanted).await || scene.comes_too_late(wanted)
+        }
         Step::Says(wanted, reason) => {
             let holds = |_: &World| scene.phase() == *wanted && scene.ready_reason() == *reason;
-            world.until(within, holds).await
+            world.until(within, holds).await || scene.comes_too_late(wanted)
         }
         Step::Attempt(wanted, attempt) => {
             let holds = |_: &World| {
@@ -158,8 +181,8 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                 .await
         }
         Step::Called(class, times) => {
-            let holds = |w: &World| w.striking.calls().get(*class).copied() >= Some(*times);
-            glance(world, within, holds).await
+            let holds = |w: &World| w.striking.called(class) >= *times;
+            glance(world, within, holds).await || scene.comes_too_late("Stopping")
         }
         Step::Containers(states) => {
             let holds = |w: &World| w.engine.states_of(&scene.uid()) == *states;
@@ -167,7 +190,7 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
         }
         Step::Told => {
             let holds = |w: &World| w.engine.was_told(&scene.uid());
-            glance(world, within, holds).await
+            glance(world, within, holds).await || scene.comes_too_late("Stopping")
         }
         step => {
             act(scene, step, world, name).await;
@@ -217,10 +240,22 @@ async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
 /// Waits as closely as somebody can who acts between two writes of a controller.
 async fn glance(world: &World, within: Duration, holds: impl Fn(&World) -> bool) -> bool {
     let began = Instant::now();
+    let (mut happens, mut calls) = (world.history.grows(), world.striking.meets());
     let wait = async {
-        while !holds(world) {
+        loop {
+            happens.mark_unchanged();
+            calls.mark_unchanged();
+            if holds(world) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = happens.changed() => {}
+                _ = calls.changed() => {}
+            }
             let tired = began.elapsed() > ATTENTION;
-            tokio::time::sleep(if tired { PATIENCE } else { GLANCE }).await;
+            let pace = if tired { PATIENCE } else { GLANCE };
+            tokio::time::sleep_until(next_look(began, pace)).await;
         }
     };
     tokio::time::timeout(within, wait).await.is_ok()

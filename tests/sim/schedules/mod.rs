@@ -99,12 +99,30 @@ impl Kind {
         }
     }
 
-    /// Controllers ask the Lease who leads; where they do not, there is one.
-    pub fn is_elected(self) -> bool {
+    /// `make test` plays every so many-th schedule of this kind, over all scenarios; None: `make sim` alone plays them.
+    pub fn quick(self) -> Option<usize> {
         match self {
-            Kind::Crash | Kind::ServerAway | Kind::Restored | Kind::Paused | Kind::Terminated => {
-                true
-            }
+            Kind::Crash | Kind::Panic | Kind::Terminated => Some(1),
+            Kind::Expired | Kind::EngineEvent | Kind::StaleWatch => Some(2),
+            Kind::Event => Some(4),
+            Kind::Call => Some(8),
+            Kind::Crashes
+            | Kind::CrashAndCall
+            | Kind::ServerAway
+            | Kind::Restored
+            | Kind::Engine
+            | Kind::Leaders
+            | Kind::Paused
+            | Kind::Clock => None,
+        }
+    }
+
+    /// Controllers ask the Lease who leads; where they do not, there is one. In a story of many minutes the Lease is asked
+    /// for only where the kind is about it: its renewals would cost the most.
+    pub fn is_elected(self, is_long: bool) -> bool {
+        match self {
+            Kind::Crash | Kind::Terminated => !is_long,
+            Kind::ServerAway | Kind::Restored | Kind::Paused => true,
             Kind::Crashes
             | Kind::CrashAndCall
             | Kind::Call
@@ -120,9 +138,14 @@ impl Kind {
     }
 
     /// All schedules of this kind, from the undisturbed run and the runs with one crash.
-    pub fn scripts(self, clean: &Met, crashed: &[(FaultScript, Met)]) -> Vec<FaultScript> {
+    pub fn scripts(
+        self,
+        clean: &Met,
+        crashed: &[(FaultScript, Met)],
+        elected: bool,
+    ) -> Vec<FaultScript> {
         let mut scripts = self.made_from(clean, crashed);
-        if !self.is_elected() {
+        if !elected {
             for script in &mut scripts {
                 if !script.has(|fault| *fault == Fault::Unelected) {
                     script.0.insert(0, Fault::Unelected);

@@ -16,6 +16,7 @@ use dillinger_runner::telemetry::health::Health;
 use dillinger_runner::telemetry::metrics::Metrics;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::NAMESPACE;
@@ -29,6 +30,9 @@ use crate::striking::Striking;
 
 /// Between the death of a controller and the start of the next.
 const RESTART: Duration = Duration::from_millis(700);
+/// A process sweeps so long after it began, and then so often.
+const FIRST_SWEEP: Duration = Duration::from_secs(60);
+const SWEEPS: Duration = Duration::from_secs(605);
 /// So long an engine takes for its restart.
 const ENGINE_RESTART: Duration = Duration::from_secs(3);
 
@@ -50,12 +54,44 @@ pub(super) struct Host {
     pub elect: bool,
     /// Some write panics.
     pub panics: bool,
-    /// How each process that runs is told to end.
-    pub running: Arc<Mutex<Vec<(String, CancellationToken)>>>,
+    pub running: Running,
+}
+
+/// The processes that run; a copy is the same.
+#[derive(Clone, Default)]
+pub(super) struct Running(Arc<Mutex<Vec<Runs>>>);
+
+struct Runs {
+    name: String,
+    /// How it is told to end.
+    stop: CancellationToken,
+    began: Instant,
+}
+
+impl Running {
+    /// When one of them sweeps next.
+    pub fn next_sweep(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let next = |began: Instant| {
+            let first = began + FIRST_SWEEP;
+            let passed = now.saturating_duration_since(first);
+            let times = passed.as_nanos().div_ceil(SWEEPS.as_nanos());
+            first + SWEEPS * u32::try_from(times).expect("a simulation is short")
+        };
+        self.lock().iter().map(|one| next(one.began)).min()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Runs>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Panics where the script says so.
-struct Panics(Striking);
+struct Panics {
+    striking: Striking,
+    /// Writes of the processes before this one.
+    before: u64,
+}
 
 impl Stops for Panics {
     fn at(&self, n: u64, _: &'static str, point: Point) -> BoxFuture<'_, ()> {
@@ -64,7 +100,7 @@ impl Stops for Panics {
             Point::Between => Position::Between,
             Point::After => Position::After,
         };
-        assert!(!self.0.panics(n, at), "scripted");
+        assert!(!self.striking.panics(self.before + n, at), "scripted");
         Box::pin(std::future::ready(()))
     }
 }
@@ -76,8 +112,11 @@ impl Host {
         for life in 1.. {
             let process = Process::new(format!("{name}{life}"));
             let stop = CancellationToken::new();
-            let entry = (process.name().to_owned(), stop.clone());
-            self.running().push(entry);
+            self.running.lock().push(Runs {
+                name: process.name().to_owned(),
+                stop: stop.clone(),
+                began: Instant::now(),
+            });
             let mut running = tokio::spawn(self.setup(&process).parts().run(stop.clone()));
             tokio::select! {
                 () = self.over.cancelled() => {}
@@ -89,7 +128,7 @@ impl Host {
             // What is left of it does nothing any more; it is told to end so that it costs nothing.
             stop.cancel();
             running.abort();
-            self.running().retain(|(name, _)| name != process.name());
+            self.running.lock().retain(|one| one.name != process.name());
             if self.over.is_cancelled() {
                 return;
             }
@@ -113,11 +152,9 @@ impl Host {
                 }
             }
             Fault::Terminate { .. } => {
-                for (name, stop) in self.running().iter() {
-                    if name == process.name() {
-                        stop.cancel();
-                    }
-                }
+                let running = self.running.lock();
+                let own = running.iter().filter(|one| one.name == process.name());
+                own.for_each(|one| one.stop.cancel());
             }
             Fault::Pause { .. } | Fault::Rival { .. } => {
                 tokio::spawn(self.clone().supervise("controller-b"));
@@ -137,6 +174,10 @@ impl Host {
 
     fn strikes_engine(&self, does: Outage) {
         let engine = self.engine.clone();
+        // Whoever took it away already brings it back.
+        if !engine.is_up() {
+            return;
+        }
         let after = match does {
             Outage::Away { ms } | Outage::Frozen { ms } => Duration::from_millis(ms),
             Outage::RestartsLive | Outage::RestartsEmpty | Outage::DiesEmpty => ENGINE_RESTART,
@@ -146,8 +187,13 @@ impl Host {
             Outage::Frozen { .. } => engine.freeze(),
             Outage::RestartsEmpty => engine.shut_down(),
         }
+        let turns = engine.turns();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
+            // So does whoever took it away meanwhile.
+            if engine.turns() != turns {
+                return;
+            }
             match does {
                 Outage::Away { .. } | Outage::RestartsLive => engine.start_up(true),
                 Outage::Frozen { .. } => engine.thaw(),
@@ -163,7 +209,12 @@ impl Host {
             .expect("a cluster has it");
         let wall = self.clock.clone();
         let striking = self.striking.of(process);
-        let stops = || -> Arc<dyn Stops> { Arc::new(Panics(striking.clone())) };
+        let stops = || -> Arc<dyn Stops> {
+            Arc::new(Panics {
+                before: striking.writes().len() as u64,
+                striking: striking.clone(),
+            })
+        };
         let ages = WatchAges::default();
         let client = self.server.client_with(process, ages.clone());
         let owner = Owner {
@@ -205,9 +256,5 @@ impl Host {
             health: Health::new(),
             ages,
         }
-    }
-
-    fn running(&self) -> MutexGuard<'_, Vec<(String, CancellationToken)>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

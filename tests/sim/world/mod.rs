@@ -9,6 +9,7 @@ use dillinger_runner::api::RuntimeKind;
 use http::Request;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::apiserver::{Mode, Server};
@@ -16,24 +17,36 @@ use crate::clock::SimClock;
 use crate::cluster::Cluster;
 use crate::engine::{Engine, Play};
 use crate::faults::{Away, Fault, FaultScript};
-use crate::history::History;
+use crate::history::{Entry, History, What};
 use crate::process::Process;
 use crate::striking::Striking;
 
-use hosts::Host;
+use hosts::{Host, Running};
 
 pub const SESSIONS: &str = "gamesessions.dillinger.dev";
+const GAMES: &str = "games.dillinger.dev";
 const NAMESPACE: &str = "default";
 
 /// What still moves once the last step came true settles within this.
 const SETTLES: Duration = Duration::from_secs(40);
+/// Or once nothing was written for so long, where no call hangs: longer than a pull, a late event or a restart takes.
+const STILL: Duration = Duration::from_secs(22);
 /// Then this passes at once, as often as said: longer than the slow clock of ten minutes. Nothing is written.
 const PASSES: Duration = Duration::from_secs(690);
 const TIMES: usize = 2;
 /// After each, whoever woke has done what he wants.
 const WOKEN: Duration = Duration::from_secs(4);
-/// What a restore left without an owner is swept within this.
+/// What is left without an owner is swept within this.
 const SWEPT: Duration = Duration::from_secs(1500);
+
+/// Whoever waits for something looks so often.
+const LOOKS: Duration = Duration::from_millis(50);
+
+/// The next look of somebody who began then and looks so often; it may be now.
+pub fn next_look(began: Instant, every: Duration) -> Instant {
+    let looks = began.elapsed().as_nanos().div_ceil(every.as_nanos());
+    began + every * u32::try_from(looks).expect("nobody waits for long")
+}
 
 /// The world of one run.
 pub struct World {
@@ -45,7 +58,10 @@ pub struct World {
     pub engine: Arc<Engine>,
     /// Where sessions run as Pods.
     cluster: Option<Arc<Cluster>>,
+    /// API server or engine go away for some time, and nobody sees what comes and goes meanwhile.
+    pub hides: bool,
     user: kube::Client,
+    running: Running,
     over: CancellationToken,
 }
 
@@ -97,14 +113,22 @@ impl World {
             over: over.clone(),
             elect: !script.has(|fault| matches!(fault, Fault::Unelected | Fault::Rival { .. })),
             panics: script.has(|fault| matches!(fault, Fault::Panic { .. })),
-            running: Arc::default(),
+            running: Running::default(),
         };
+        let running = host.running.clone();
         let beside = host.clone();
         let happens = move |fault: &Fault, process: &Process| beside.happens(fault, process);
         striking.set_beside(Some(Arc::new(happens)));
         tokio::spawn(host.supervise("controller-"));
         World {
             user: server.client("user"),
+            hides: script.has(|fault| {
+                matches!(
+                    fault,
+                    Fault::Away { .. } | Fault::Restore { .. } | Fault::Engine { .. }
+                )
+            }),
+            running,
             over,
             clock,
             history,
@@ -144,9 +168,16 @@ impl World {
 
     /// Waits until this holds; false: it did not within the virtual time.
     pub async fn until(&self, within: Duration, holds: impl Fn(&World) -> bool) -> bool {
+        // Where nothing happens a look shows nothing new.
+        let (began, mut happens) = (Instant::now(), self.history.grows());
         let wait = async {
-            while !holds(self) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            loop {
+                happens.mark_unchanged();
+                if holds(self) {
+                    return;
+                }
+                let _ = happens.changed().await;
+                tokio::time::sleep_until(next_look(began, LOOKS)).await;
             }
         };
         tokio::time::timeout(within, wait).await.is_ok()
@@ -203,20 +234,12 @@ impl World {
     /// Lets everything come to rest, then lets the time pass in which nobody should do anything. The length of the
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
-        tokio::time::sleep(SETTLES + script.lasts()).await;
-        // What came late, or lost its owner, is found by the sweep. One that died had perhaps found it once already: its
-        // two looks ten minutes apart begin anew.
-        let late = |fault: &Fault| {
-            matches!(
-                fault,
-                Fault::Restore { .. }
-                    | Fault::Pause { .. }
-                    | Fault::Rival { .. }
-                    | Fault::Crash { .. }
-                    | Fault::Terminate { .. }
-            )
-        };
-        if script.has(late) {
+        self.still(script).await;
+        // What lost its owner, or came late for one that is at rest, is found by the sweep, whose two looks are ten minutes
+        // apart, or by the slow clock. Whatever goes wrong may put them
+        // off: a look that nobody answered, a death between them, an orphan that is one only after the first.
+        let faults = |fault: &Fault| *fault != Fault::Unelected;
+        if script.has(faults) {
             let owned = |world: &World| {
                 let sessions = world.server.objects(SESSIONS);
                 let owner = |uid: &str| {
@@ -228,11 +251,17 @@ impl World {
                 let mut containers = containers.iter().filter(|(_, uid, _)| !uid.is_empty());
                 let volumes = world.volumes();
                 let mut volumes = volumes.iter().filter(|(_, uid)| !uid.is_empty());
-                containers.all(|(_, uid, _)| {
-                    owner(uid).is_some_and(|session| !session["status"]["finishTime"].is_string())
-                }) && volumes.all(|(_, uid)| owner(uid).is_some())
+                let at_rest = |session: &Value| {
+                    let status = &session["status"];
+                    status["finishTime"].is_string() || status["phase"] == "Stopped"
+                };
+                containers.all(|(_, uid, _)| owner(uid).is_some_and(|session| !at_rest(session)))
+                    && volumes.all(|(_, uid)| owner(uid).is_some())
             };
-            self.until(SWEPT, owned).await;
+            let last = Instant::now() + SWEPT;
+            while !owned(self) && Instant::now() < last {
+                self.wait_for_a_sweep().await;
+            }
         }
         let settled = self.history.len();
         for _ in 0..TIMES {
@@ -240,6 +269,41 @@ impl World {
             tokio::time::sleep(WOKEN).await;
         }
         settled
+    }
+
+    /// Until the next sweep is over. The time before it passes at once.
+    async fn wait_for_a_sweep(&self) {
+        if let Some(at) = self.running.next_sweep() {
+            let time = at.saturating_duration_since(Instant::now());
+            tokio::time::advance(time.saturating_sub(WOKEN)).await;
+        }
+        tokio::time::sleep(2 * WOKEN).await;
+    }
+
+    async fn still(&self, script: &FaultScript) {
+        let (begun, began) = (Instant::now(), self.clock.elapsed());
+        let last = begun + SETTLES + script.lasts();
+        let moves = |entry: &Entry| match &entry.what {
+            What::Stored { key, .. } => [SESSIONS, GAMES].contains(&key.resource.as_str()),
+            What::Container { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => true,
+        };
+        while Instant::now() < last {
+            let moved = self.history.last(moves).map_or(began, |at| at.max(began));
+            let for_so_long = Duration::try_from(moved - began).expect("a simulation is short");
+            let rests = if script.has(Fault::may_hang) {
+                last
+            } else {
+                last.min(begun + for_so_long + STILL)
+            };
+            if rests <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(rests).await;
+        }
     }
 
     /// Ends the controllers.
