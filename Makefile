@@ -26,7 +26,7 @@ mutants: ## seed each fault of tests/mutants.d into a copy of the tree, and say 
 fuzz: ## hostile input with many more cases than a build tries (CASES=20000)
 	@tests/fuzz
 
-bench: ## measure what the controller costs, in about an hour (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
+bench: ## measure what the controller costs, in an hour or more (QUICK=1 some minutes; FSYNC=yes; ONLY=ID,...; benches/run --help)
 	@benches/run $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 counts: ## write anew, on purpose, how many instructions and allocations are expected
@@ -37,7 +37,7 @@ lint: ## formatting, clippy, shellcheck, go vet
 
 fmt: ## format the sources
 	@cargo fmt
-	@gofmt -w deploy/local tests/games
+	@gofmt -w deploy/local deploy/compose tests/games
 
 crds: ## write what is generated from the types and the calls: crds/, docs/api.md, docs/openapi.json, docs/rest-reference.md
 	@DILLINGER_WRITE_GENERATED=1 cargo test --quiet --locked --test crds --test rest_reference

@@ -1,6 +1,8 @@
 //! `game check FILE`: what the Games of a manifest will do, what is wrong with them, and what is worth a thought. Needs no
 //! cluster. Only [`file`] reads; the rest is pure.
 
+mod misread;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
@@ -10,6 +12,7 @@ use regex::Regex;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use self::misread::misread;
 use crate::api::{Game, strict};
 use crate::session::explained::{Explanation, explain};
 use crate::session::quoted::plain;
@@ -59,7 +62,7 @@ pub fn report(text: &str) -> Report {
     for document in serde_yaml::Deserializer::from_str(text) {
         match Value::deserialize(document) {
             Ok(Value::Null) => {}
-            Ok(manifest) => document_of(&manifest, &mut report),
+            Ok(manifest) => document_of(&manifest, text, &mut report),
             Err(error) => {
                 report.wrong("This is no YAML", &[plain(&error.to_string(), 300)]);
                 // Where one document cannot be read, the next has no beginning.
@@ -70,7 +73,7 @@ pub fn report(text: &str) -> Report {
     report
 }
 
-fn document_of(manifest: &Value, report: &mut Report) {
+fn document_of(manifest: &Value, text: &str, report: &mut Report) {
     let kind = manifest["kind"].as_str().unwrap_or_default();
     let name = plain(
         manifest["metadata"]["name"]
@@ -79,9 +82,10 @@ fn document_of(manifest: &Value, report: &mut Report) {
         64,
     );
     match kind {
-        "Game" => game(manifest, &name, report),
+        "Game" => game(manifest, text, &name, report),
         "GameSession" => {
-            let faults = strict::faults(kind, manifest);
+            let mut faults = strict::faults(kind, manifest);
+            faults.extend(misread(manifest, text));
             report.line(&format!("GameSession {name}"));
             report.wrong("What is wrong", &faults);
             if faults.is_empty() {
@@ -93,10 +97,11 @@ fn document_of(manifest: &Value, report: &mut Report) {
     }
 }
 
-fn game(manifest: &Value, name: &str, report: &mut Report) {
+fn game(manifest: &Value, text: &str, name: &str, report: &mut Report) {
     report.games += 1;
     report.line(&format!("Game {name}"));
     let mut faults = strict::faults("Game", manifest);
+    faults.extend(misread(manifest, text));
     if !is_label(manifest["metadata"]["name"].as_str().unwrap_or("a")) {
         faults.push(
             "metadata.name must be a DNS label: at most 63 lower-case letters, digits and '-'"
@@ -114,10 +119,20 @@ fn game(manifest: &Value, name: &str, report: &mut Report) {
             Explanation::default()
         }
     };
-    let Explanation { does, wrong, think } = explanation;
-    if !does.is_empty() {
-        report.line("\n  What it will do");
-        for (word, sentence) in does {
+    let Explanation {
+        does,
+        on_cluster,
+        wrong,
+        think,
+    } = explanation;
+    for (title, sentences) in [
+        ("What it will do", does),
+        ("What it will do on a cluster", on_cluster),
+    ] {
+        if !sentences.is_empty() {
+            report.line(&format!("\n  {title}"));
+        }
+        for (word, sentence) in sentences {
             report.line(&format!("    {word:<WIDTH$} {sentence}"));
         }
     }

@@ -150,14 +150,8 @@ pub struct Flags {
     #[arg(long, env = "DILLINGER_GATEWAY_TOKEN_FILE", value_name = "FILE")]
     pub gateway_token_file: Option<PathBuf>,
 
-    /// One line of text or one JSON object per log entry.
-    #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
-    pub log_format: LogFormat,
-
-    /// Log level (off, error, warn, info, debug, trace), or directives such as "warn,dillinger_runner=debug,kube=info".
-    /// PUT /log-level on the admin address changes it while running.
-    #[arg(long, env = "DILLINGER_LOG_LEVEL", default_value = "info")]
-    pub log_level: String,
+    #[command(flatten)]
+    pub logs: LogFlags,
 
     /// Docker Engine to use: unix:///path or tcp://host:port. Default: DOCKER_HOST, else /var/run/docker.sock.
     #[arg(long, env = "DILLINGER_DOCKER_HOST", value_name = "URL")]
@@ -171,6 +165,19 @@ pub struct Flags {
     #[cfg(feature = "otlp")]
     #[arg(long, env = "DILLINGER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
+}
+
+/// How a process logs, whatever it serves.
+#[derive(Clone, Debug, Args)]
+pub struct LogFlags {
+    /// One line of text or one JSON object per log entry.
+    #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// Log level (off, error, warn, info, debug, trace), or directives such as "warn,dillinger_runner=debug,kube=info".
+    /// PUT /log-level on the controller's admin address changes it while running.
+    #[arg(long, env = "DILLINGER_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -276,8 +283,7 @@ impl Flags {
             watch_namespaces,
             provision_deadline,
             gateway_token_file,
-            log_format,
-            log_level,
+            logs,
             docker_host,
             #[cfg(feature = "simulate")]
             simulation,
@@ -305,8 +311,8 @@ impl Flags {
             watch_namespaces,
             provision_deadline: Duration::from_secs(provision_deadline.unsigned_abs().into()),
             gateway_token_file,
-            log_format,
-            log_level,
+            log_format: logs.log_format,
+            log_level: logs.log_level,
             docker_host,
             docker_config: docker_config(),
             #[cfg(feature = "simulate")]

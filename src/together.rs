@@ -40,8 +40,7 @@ impl Service {
             gateway,
             controller_url: url,
             controller_token_file,
-            log_format,
-            log_level,
+            logs,
         } = flags;
         let config = gateway.resolve()?;
         let url = url.as_deref().map(controller_url).transpose()?;
@@ -49,7 +48,7 @@ impl Service {
         let token = file.map(|file| Token::read("--controller-token-file", file));
         let token = token.transpose()?;
         Ok(Service {
-            process: Process::of_logs(log_format, &log_level)?,
+            process: Process::of_logs(logs.log_format, &logs.log_level)?,
             kind: Kind::Gateway(config, url.map(|url| (url, token))),
         })
     }

@@ -12,6 +12,8 @@ mod audit;
 mod controller;
 #[path = "../benches/figures/figure.rs"]
 mod figure;
+#[path = "../benches/figures/gateway.rs"]
+mod gateway;
 #[path = "../benches/figures/kubelets/mod.rs"]
 mod kubelets;
 #[path = "../benches/figures/load.rs"]

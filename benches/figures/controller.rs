@@ -290,7 +290,7 @@ fn speaking_as(world: &World, user: &str) -> anyhow::Result<String> {
     Ok(serde_json::to_string(&file)?)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
         .port())

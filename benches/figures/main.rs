@@ -3,6 +3,7 @@
 mod audit;
 mod controller;
 mod figure;
+mod gateway;
 mod kubelets;
 mod load;
 mod procfs;

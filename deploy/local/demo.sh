@@ -164,7 +164,7 @@ end_leftovers() {
 
 # start_controller PROGRAM: unless this very program runs already with these flags.
 start_controller() {
-  local program=$1 admin rest range mark
+  local program=$1 admin rest range mark bind advertise
   admin=$(remembered admin-port)
   rest=$(remembered rest-port)
   rest=${rest:-3002}
@@ -188,8 +188,14 @@ start_controller() {
     remember port-range "$range"
   fi
   remember rest-port "$rest"
-  local flags=(--port-range "$range" --bind-address 127.0.0.1 --admin-address "127.0.0.1:$admin" --docker-host "$DOCKER_HOST" --lease-namespace "$(namespace)" --gateway-address "127.0.0.1:$rest" --namespace "$(namespace)")
+  # Said once, it holds until make down.
+  [ -z "${DILLINGER_BIND_ADDRESS:-}" ] || remember bind-address "$DILLINGER_BIND_ADDRESS"
+  [ -z "${DILLINGER_ADVERTISE_ADDRESS:-}" ] || remember advertise-address "$DILLINGER_ADVERTISE_ADDRESS"
+  bind=$(remembered bind-address)
+  advertise=$(remembered advertise-address)
+  local flags=(--port-range "$range" --bind-address "${bind:-127.0.0.1}" --admin-address "127.0.0.1:$admin" --docker-host "$DOCKER_HOST" --lease-namespace "$(namespace)" --gateway-address "127.0.0.1:$rest" --namespace "$(namespace)")
   [ "$(remembered cluster)" != current ] || flags+=(--watch-namespaces "$(namespace)")
+  [ -z "$advertise" ] || flags+=(--advertise-address "$advertise")
   mark="$(sha256sum <"$program") ${flags[*]}"
   if alive "$STATE/controller.pid" && [ "$(remembered controller-mark)" != "$mark" ]; then
     step "the controller has changed; restarting it (games run on)"

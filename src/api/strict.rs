@@ -1,7 +1,7 @@
 //! A manifest held against the definitions, as an API server would: fields that do not exist, values out of bounds. Pure.
 //!
-//! Rules between several fields, which the definitions write in CEL, are not tried here: `session::contract` holds the
-//! same in its own words.
+//! Rules between several fields, which the definitions write in CEL, are not tried here: `session::contract`, and for the
+//! fields that only a cluster reads `session::explained`, hold the same.
 
 use std::collections::BTreeSet;
 

@@ -30,6 +30,21 @@ fn a_good_game_is_explained_and_has_no_mistake() {
 }
 
 #[test]
+fn what_a_cluster_makes_of_a_game_has_a_heading_of_its_own() {
+    let report = report(&GOOD.replace("spec:", "spec:\n  exposure: NodePort"));
+    assert_eq!(report.mistakes, 0, "{}", report.text);
+    assert!(
+        report.text.contains(
+            "\n  What it will do on a cluster\n    reached     by a Service of its session: "
+        ),
+        "{}",
+        report.text
+    );
+    let docker = GOOD.replace("spec:", "spec:\n  runtimes: [Docker]");
+    assert!(!super::report(&docker).text.contains("on a cluster\n"));
+}
+
+#[test]
 fn each_mistake_counts_once() {
     let text = GOOD.replace("containerPort: 4000", "containerPort: 400000, colour: red");
     let report = report(&text);
@@ -54,6 +69,35 @@ fn what_only_the_contract_sees_is_found_too() {
         report
             .text
             .contains("readiness.tcpSocket.port \"gmae\" names no port of the game")
+    );
+}
+
+#[test]
+fn what_kubectl_would_not_read_as_a_text_is_a_mistake_unless_it_is_quoted() {
+    let asks = |hex: &str| {
+        let exchange = format!("{{exchange: {{port: game, sendHex: {hex}, expect: .}}}}");
+        report(&GOOD.replace("{tcpSocket: {port: game}}", &exchange))
+    };
+    let bare = asks("00000000");
+    assert_eq!(bare.mistakes, 1, "{}", bare.text);
+    assert!(
+        bare.text.contains(
+            "    - spec.readiness.exchange.sendHex: kubectl reads 00000000 as a number: put it into quotes\n"
+        ),
+        "{}",
+        bare.text
+    );
+    for quoted in ["\"00000000\"", "'00000000'", "00ff"] {
+        assert_eq!(asks(quoted).mistakes, 0, "{quoted}");
+    }
+    let truth = report(&GOOD.replace("spec:", "spec:\n  args: [fast, on]"));
+    assert_eq!(truth.mistakes, 1, "{}", truth.text);
+    assert!(
+        truth
+            .text
+            .contains("spec.args[1]: kubectl reads on as a truth value"),
+        "{}",
+        truth.text
     );
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigError, Flags, LogFormat, POD_NAMESPACE, check_name, own_namespace};
+use super::{ConfigError, Flags, LogFlags, POD_NAMESPACE, check_name, own_namespace};
 
 /// The flags that `gateway` and `run` share, as written.
 #[derive(Clone, Debug, Args)]
@@ -93,13 +93,8 @@ pub struct AloneFlags {
     )]
     pub controller_token_file: Option<PathBuf>,
 
-    /// One line of text or one JSON object per log entry.
-    #[arg(long, env = "DILLINGER_LOG_FORMAT", value_enum, default_value = "text")]
-    pub log_format: LogFormat,
-
-    /// Log level (off, error, warn, info, debug, trace), or directives such as "warn,dillinger_runner=debug,kube=info".
-    #[arg(long, env = "DILLINGER_LOG_LEVEL", default_value = "info")]
-    pub log_level: String,
+    #[command(flatten)]
+    pub logs: LogFlags,
 }
 
 /// The flags of `run`: those of the controller and of the gateway.

@@ -15,7 +15,7 @@ use super::auth::Caller;
 use super::events::array;
 use super::list::Wanted;
 use super::old::{Session, now};
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::request::CreateSession;
 use super::routes::{self, Id};
 use super::state::Gateway;
@@ -88,12 +88,12 @@ pub struct Ended {
     responses(
         (status = 200, body = Launched),
         (status = 202, description = "Asked for with Prefer: respond-async", body = Launched),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such game", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400),
+        (status = 404, description = "No such game"),
+        (status = 409),
+        (status = 413),
+        (status = 422),
+        (status = 503),
     )
 )]
 pub async fn launch(
@@ -120,7 +120,7 @@ pub async fn launch(
     get, operation_id = "runnerList", path = "/api/runner/sessions", tag = "backend",
     responses(
         (status = 200, body = Sessions),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503),
     )
 )]
 pub async fn list(
@@ -142,8 +142,8 @@ pub async fn list(
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Session),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn get(
@@ -162,8 +162,8 @@ pub async fn get(
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Ended),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn delete(

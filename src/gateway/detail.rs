@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::old::text;
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::rights::EVENTS;
 use super::routes;
 use super::state::Gateway;
@@ -30,8 +30,8 @@ const MOST: u32 = 100;
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, description = "The resource", body = Object),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn resource(
@@ -68,9 +68,9 @@ pub struct Happening {
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Vec<Happening>),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn happenings(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{self, Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 
 use super::problem::Body as ProblemBody;
 use super::{api_runner, detail, events, logs, routes, writes};
@@ -60,6 +60,7 @@ impl utoipa::Modify for Bearer {
             let methods = [&mut path.get, &mut path.post, &mut path.delete];
             for operation in methods.into_iter().flatten() {
                 answered_everywhere(operation);
+                errors_are_problems(operation);
             }
         }
     }
@@ -84,19 +85,25 @@ fn answered_everywhere(operation: &mut Operation) {
     ];
     for (status, words, wanted) in common {
         if wanted {
-            let problem = RefOr::T(problem(words));
+            let answer = RefOr::T(ResponseBuilder::new().description(words).build());
             let all = &mut operation.responses.responses;
-            all.entry(status.to_owned()).or_insert(problem);
+            all.entry(status.to_owned()).or_insert(answer);
         }
     }
 }
 
-fn problem(words: &str) -> openapi::Response {
-    let schema = Ref::from_schema_name("Problem");
-    ResponseBuilder::new()
-        .description(words)
-        .content("application/problem+json", Content::new(Some(schema)))
-        .build()
+/// An error that a call gives no shape of its own.
+fn errors_are_problems(operation: &mut Operation) {
+    for (status, answer) in &mut operation.responses.responses {
+        let RefOr::T(answer) = answer else {
+            continue;
+        };
+        if status.starts_with(['4', '5']) && answer.content.is_empty() {
+            let schema = Ref::from_schema_name("Problem");
+            let kind = "application/problem+json".to_owned();
+            answer.content.insert(kind, Content::new(Some(schema)));
+        }
+    }
 }
 
 /// This description.

@@ -17,7 +17,7 @@ use futures::stream::{self, Stream, StreamExt};
 use super::auth::Caller;
 use super::hub::{Backlog, Change, Kind, Told};
 use super::mirror::Shown;
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::state::Gateway;
 
 /// Between two signs of life on a silent stream: proxies give one up after 30 s or more.
@@ -42,7 +42,7 @@ struct Listener {
     get, path = "/events", tag = "sessions",
     responses(
         (status = 200, description = "A stream of events", body = String, content_type = "text/event-stream"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503),
     )
 )]
 pub async fn events(

@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 use super::auth::Caller;
 use super::backend::LogAnswer;
 use super::line::Lines;
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::rights::POD_LOG;
 use super::routes::Id;
 use super::state::Gateway;
@@ -55,11 +55,11 @@ type Chunks = BoxStream<'static, Bytes>;
     params(("id" = String, Path, description = "Id of the session"), LogQuery),
     responses(
         (status = 200, description = "Lines of text, made safe: no escape codes, no control characters, what is named as a secret masked", body = String, content_type = "text/plain"),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such session, or it has no container now", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "The controller does not know this gateway", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 501, description = "No controller was named to this gateway", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400),
+        (status = 404, description = "No such session, or it has no container now"),
+        (status = 502, description = "The controller does not know this gateway"),
+        (status = 501, description = "No controller was named to this gateway"),
+        (status = 503),
     )
 )]
 pub async fn logs(

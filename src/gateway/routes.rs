@@ -18,7 +18,7 @@ use super::events::array;
 use super::list::Query;
 use super::mirror::Shown;
 use super::old::{Container, Session, now};
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::state::Gateway;
 use crate::api::Game;
 use crate::telemetry::health::Part;
@@ -98,8 +98,8 @@ pub async fn missing(gateway: &Gateway) -> Vec<String> {
         (status = 200, body = Vec<Session>, headers(
             ("X-Continue" = String, description = "What `continue` of the next page is, if there is one"),
             ("Link" = String, description = "The next page, if there is one"))),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400),
+        (status = 503),
     )
 )]
 pub async fn list(
@@ -136,8 +136,8 @@ pub async fn list(
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, body = Session),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn get(
@@ -154,7 +154,7 @@ pub async fn get(
     get, path = "/containers", tag = "sessions",
     responses(
         (status = 200, body = Vec<Container>),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503),
     )
 )]
 pub async fn containers(
@@ -213,7 +213,7 @@ impl Entry {
     get, path = "/games", tag = "games",
     responses(
         (status = 200, body = Vec<Entry>),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503),
     )
 )]
 pub async fn games(State(gateway): State<Gateway>) -> Result<Json<Vec<Entry>>, Problem> {

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::auth::Caller;
 use super::mirror::Shown;
 use super::old::{Session, Status};
-use super::problem::{Body as ProblemBody, Problem};
+use super::problem::Problem;
 use super::request::{Asked, CreateSession, Kept, spoken_for};
 use super::routes::{self, Id};
 use super::state::Gateway;
@@ -49,14 +49,14 @@ pub struct Message {
     responses(
         (status = 200, description = "The session, as it is after the wait: look at its status", body = Session),
         (status = 202, description = "Made; GET what Location says", body = Session),
-        (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such game; the nearest names are told", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "The API server's own words", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400),
+        (status = 403),
+        (status = 404, description = "No such game; the nearest names are told"),
+        (status = 409),
+        (status = 413),
+        (status = 422, description = "The API server's own words"),
+        (status = 429),
+        (status = 503),
     )
 )]
 pub async fn create(
@@ -180,9 +180,9 @@ fn prefers_async(headers: &HeaderMap) -> bool {
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, description = "Also for a session that is stopping already", body = Message),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403),
+        (status = 404),
+        (status = 503),
     )
 )]
 pub async fn delete(
@@ -228,10 +228,10 @@ pub async fn end(gateway: &Gateway, caller: &Caller, id: &str) -> Result<(), Pro
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, description = "The session, now told to stop", body = Session),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403),
+        (status = 404),
+        (status = 422),
+        (status = 503),
     )
 )]
 pub async fn stop(
@@ -248,10 +248,10 @@ pub async fn stop(
     params(("id" = String, Path, description = "Id of the session")),
     responses(
         (status = 200, description = "The session, now told to run", body = Session),
-        (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "The session has finished", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403),
+        (status = 404),
+        (status = 422, description = "The session has finished"),
+        (status = 503),
     )
 )]
 pub async fn start(

@@ -2,13 +2,15 @@
 //!
 //! What is wrong is what a controller would refuse; what is worth a thought is allowed, and has been regretted before.
 
+mod on_cluster;
+
 use serde_json::json;
 
 use super::contract::{Contract, Refusal, resolve};
 use super::quoted::{plain, quoted};
 use crate::api::{
-    Game, GamePort, GameSession, GameSpec, ImagePullPolicy, ParameterDeclaration, PortPolicy,
-    PortProtocol, Readiness, ResourceList, RuntimeKind,
+    Exposure, Game, GamePort, GameSession, GameSpec, ImagePullPolicy, ParameterDeclaration,
+    PortPolicy, PortProtocol, Readiness, ResourceList, RuntimeKind,
 };
 
 /// One Game, explained.
@@ -16,6 +18,8 @@ use crate::api::{
 pub struct Explanation {
     /// What it will do: a word, and the sentence behind it.
     pub does: Vec<(&'static str, String)>,
+    /// What a cluster makes of it beside that; empty where it does not run as a Pod.
+    pub on_cluster: Vec<(&'static str, String)>,
     /// What a controller refuses, if it does.
     pub wrong: Option<String>,
     /// What is worth a thought.
@@ -31,9 +35,16 @@ pub fn explain(game: &Game) -> Explanation {
     let mut explanation = Explanation::default();
     match barest(game) {
         Err(refusal) => explanation.wrong = Some(refusal.message),
-        Ok(contract) => explanation.does = does(spec, &contract),
+        Ok(contract) => {
+            explanation.does = does(spec, &contract);
+            explanation.wrong = on_cluster::rules::broken(spec);
+            if spec.runtimes.contains(&RuntimeKind::Pod) {
+                explanation.on_cluster = on_cluster::does(&contract);
+            }
+        }
     }
     explanation.think = think(spec);
+    explanation.think.extend(on_cluster::think(spec));
     explanation
 }
 
@@ -75,7 +86,7 @@ fn does(spec: &GameSpec, contract: &Contract) -> Vec<(&'static str, String)> {
         ));
     }
     for (index, one) in spec.ports.iter().enumerate() {
-        does.push(("port", port(one, index == 0)));
+        does.push(("port", port(spec, one, index == 0)));
     }
     does.push(("ready", ready(spec.readiness.as_ref())));
     does.push((
@@ -173,7 +184,7 @@ fn resources(spec: &GameSpec, contract: &Contract) -> String {
     )
 }
 
-fn port(port: &GamePort, first: bool) -> String {
+fn port(spec: &GameSpec, port: &GamePort, first: bool) -> String {
     let protocol = match port.protocol {
         PortProtocol::UDP => "UDP",
         PortProtocol::TCP => "TCP",
@@ -182,14 +193,20 @@ fn port(port: &GamePort, first: bool) -> String {
     let inside = port
         .container_port
         .map_or_else(String::new, |number| format!(" {number}"));
+    // Such a number is of a Docker host, or of a node.
+    let has_one = spec.runtimes != [RuntimeKind::Pod]
+        || matches!(spec.exposure, None | Some(Exposure::HostPort));
     let number = match (port.port_policy, port.host_port) {
-        (PortPolicy::Dynamic, _) => "reached at a free number of the controller's range".to_owned(),
-        (PortPolicy::Static, Some(number)) => {
-            format!("reached at {number}, by one session of a host at a time")
+        (PortPolicy::Dynamic, _) if !has_one => String::new(),
+        (PortPolicy::Dynamic, _) => {
+            ", reached at a free number of the controller's range".to_owned()
         }
-        (PortPolicy::Static, None) => "without its hostPort".to_owned(),
+        (PortPolicy::Static, Some(number)) => {
+            format!(", reached at {number}, by one session of a host at a time")
+        }
+        (PortPolicy::Static, None) => ", without its hostPort".to_owned(),
         (PortPolicy::Passthrough, _) => {
-            "a free number of the controller's range, inside and outside the same".to_owned()
+            ", a free number of the controller's range, inside and outside the same".to_owned()
         }
     };
     let address = if first {
@@ -197,7 +214,7 @@ fn port(port: &GamePort, first: bool) -> String {
     } else {
         ""
     };
-    format!("{}{inside} {protocol}, {number}{address}", port.name)
+    format!("{}{inside} {protocol}{number}{address}", port.name)
 }
 
 fn ready(readiness: Option<&Readiness>) -> String {

@@ -105,12 +105,22 @@ pub async fn play(seed: u64, size: Size) -> Vec<String> {
     second.kill();
     drop(second);
     first.until_ready().await;
+    // An engine that was killed between a port and its container's start holds that port until it is started anew:
+    // https://github.com/moby/libnetwork/issues/1790. The games took other ports meanwhile.
+    if plan.engine.iter().any(killed) {
+        scene.world.run("engine", &["stop"]).await;
+        scene.world.run("engine", &["start"]).await;
+    }
     scene.close(first).await;
     violations
 }
 
 fn froze(timed: &crate::plan::Timed<crate::plan::Trouble>) -> bool {
     matches!(timed.what, crate::plan::Trouble::FreezeController(..))
+}
+
+fn killed(timed: &crate::plan::Timed<crate::plan::Trouble>) -> bool {
+    matches!(timed.what, crate::plan::Trouble::KillEngine(_))
 }
 
 fn words(ends: &judge::Ends) -> BTreeMap<String, usize> {

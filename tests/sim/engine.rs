@@ -190,9 +190,9 @@ struct State {
     port_range: RangeInclusive<u16>,
     plays: Plays,
     starts: usize,
-    turns_taken: usize,
-    /// The last turn of each attempt, and in which container, by session uid and attempt.
-    turns: BTreeMap<(String, i32), (String, usize)>,
+    lives_begun: usize,
+    /// Which of the plays each attempt had last, and in which container, by session uid and attempt.
+    lives: BTreeMap<(String, i32), (String, usize)>,
     made: u64,
     /// The last start of a container with ports, by session uid.
     took_ports: BTreeMap<String, usize>,
@@ -279,8 +279,8 @@ impl Engine {
                 port_range: 7000..=8000,
                 plays,
                 starts: 0,
-                turns_taken: 0,
-                turns: BTreeMap::new(),
+                lives_begun: 0,
+                lives: BTreeMap::new(),
                 made: 0,
                 took_ports: BTreeMap::new(),
                 odd: Vec::new(),

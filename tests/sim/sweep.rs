@@ -1,7 +1,7 @@
 //! The whole of it: every scenario under every schedule, and a table of what came of it.
 //!
 //! `SIM_SCENARIO` and `SIM_KIND` choose by a name or a part of some; `SIM_FULL=1` plays all, and nowhere every so many-th;
-//! `SIM_SHARE=N` plays every N-th of what is left, and `SIM_QUICK=1` what `make test` plays. What `open.txt` names is played
+//! `SIM_SHARE=N` plays every N-th of what is left, and `SIM_QUICK=1` of some kinds their shares. What `open.txt` names is played
 //! and counted apart: nobody has said yet whether the controller, the simulation or the judgement is wrong there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,7 +166,7 @@ fn plans<'a>(
     plans.into_iter().step_by(share()).collect()
 }
 
-/// As `make test` plays them: some kinds, and of each its share.
+/// Some kinds, and of each its share.
 fn is_quick() -> bool {
     std::env::var("SIM_QUICK").is_ok_and(|quick| quick == "1")
 }

@@ -15,6 +15,9 @@ export type Told =
 /** A stream that says nothing for so long is dead: the gateway gives a sign of life every 15 s. */
 const SILENCE = 40_000;
 
+/** Where the gateway is served: the folder of this script. Beside it, on the same origin, others may be served (an ingress, a proxy). */
+const HOME = new URL('.', self.location.href).href;
+
 const calls = new Map<number, AbortController>();
 let token = '';
 
@@ -25,8 +28,7 @@ async function call(ask: Extract<Ask, { kind: 'call' }>): Promise<void> {
   const control = new AbortController();
   calls.set(id, control);
   const headers: Record<string, string> = { ...ask.headers };
-  // Never to another place than the one that this script came from.
-  if (token && new URL(url).origin === self.location.origin) headers['Authorization'] = `Bearer ${token}`;
+  if (token && new URL(url).href.startsWith(HOME)) headers['Authorization'] = `Bearer ${token}`;
   try {
     const response = await fetch(url, {
       method,

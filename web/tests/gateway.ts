@@ -77,6 +77,8 @@ export class Gateway {
   readonly events = new Map<string, Happening[]>();
   readonly logs = new Map<string, string>();
   readonly requests: Request[] = [];
+  /** Requests above the path that it serves: those of a neighbour on the same origin. */
+  readonly astray: Request[] = [];
   /** Tokens that are let in; undefined: nobody is asked. */
   tokens: string[] | undefined;
   /** What is refused with 403: paths by their first word. */
@@ -169,7 +171,10 @@ export class Gateway {
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url);
     const method = request.method ?? 'GET';
-    if (!url.pathname.startsWith(this.prefix)) return problem(response, 404, 'nothing is served above the prefix');
+    if (!url.pathname.startsWith(this.prefix)) {
+      this.astray.push({ method, path: url.pathname, headers: request.headers, body: '' });
+      return problem(response, 404, 'nothing is served above the prefix');
+    }
     const path = `/${url.pathname.slice(this.prefix.length)}`;
     let body = '';
     for await (const piece of request) body += String(piece);

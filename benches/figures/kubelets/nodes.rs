@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{now, send};
+use super::{clock, now, send};
 
 /// Longest wait for a namespace to be complete.
 const COMPLETE: Duration = Duration::from_secs(30);
@@ -57,7 +56,7 @@ pub async fn renew(client: &Client, node: &str) -> anyhow::Result<()> {
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node},
         "spec": {
             "holderIdentity": node, "leaseDurationSeconds": 40,
-            "renewTime": Timestamp::now().strftime("%FT%T.%6fZ").to_string(),
+            "renewTime": clock().strftime("%FT%T.%6fZ").to_string(),
         },
     });
     let apply = http::Request::patch(format!("{}?fieldManager=kubelets&force=true", lease(node)));

@@ -4,12 +4,14 @@
 
 mod bed;
 mod burst;
+mod crowd;
 mod docker;
 mod failover;
 mod floor;
 mod growth;
 mod pool;
 mod ready;
+mod rest;
 mod writes;
 
 use std::cell::Cell;
@@ -92,6 +94,8 @@ pub fn all() -> Vec<Row> {
         ready::rows(),
         failover::rows(),
         pool::rows(),
+        rest::rows(),
+        crowd::rows(),
         writes::rows(),
         docker::rows(),
     ];

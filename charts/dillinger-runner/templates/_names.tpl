@@ -27,6 +27,10 @@ app.kubernetes.io/component: controller
 
 {{- define "dillinger.labels" -}}
 {{ include "dillinger.selector" . }}
+{{ include "dillinger.otherLabels" . }}
+{{- end }}
+
+{{- define "dillinger.otherLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: dillinger-runner
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -46,6 +50,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
+{{- end }}
+
+{{/* The gateway: its name, labels, ServiceAccount, and the one namespace that it shows. */}}
+{{- define "dillinger.gateway" -}}
+{{ include "dillinger.fullname" . }}-gateway
+{{- end }}
+{{- define "dillinger.gatewaySelector" -}}
+app.kubernetes.io/name: {{ include "dillinger.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end }}
+{{- define "dillinger.gatewayLabels" -}}
+{{ include "dillinger.gatewaySelector" . }}
+{{ include "dillinger.otherLabels" . }}
+{{- end }}
+{{- define "dillinger.gatewayAccount" -}}
+{{ .Values.gateway.serviceAccount.name | default (include "dillinger.gateway" .) }}
+{{- end }}
+{{- define "dillinger.gatewayUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "dillinger.gatewayAccount" . }}
+{{- end }}
+{{- define "dillinger.gatewayNamespace" -}}
+{{ .Values.gateway.namespace | default (first .Values.watchNamespaces) | default .Release.Namespace }}
+{{- end }}
+{{/* Whether it asks the controller for logs: "yes" or nothing. Both then have the Secret mounted here. */}}
+{{- define "dillinger.gatewayAsks" -}}
+{{- if and .Values.gateway.enabled .Values.gateway.controllerTokenSecret }}yes{{ end -}}
+{{- end }}
+{{- define "dillinger.gatewayTokenFolder" -}}
+/etc/dillinger-runner/gateway
 {{- end }}
 
 {{/* "yes" or nothing. */}}

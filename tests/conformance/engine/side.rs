@@ -241,7 +241,7 @@ impl<W: World> Side<W> {
             let wanted = [games::volume_name(self.key(who))];
             let storage = self.runtime.storage(self.key(who), &wanted).await;
             picture[who.name()] =
-                json!({"seen": self.names.seen(&seen), "storage": normal::storage(&storage)});
+                json!({"seen": self.names.seen(&seen), "storage": normal::storage(&storage.ok())});
         }
         picture["list"] = self.names.list(&self.runtime.list().await);
         let found = self.runtime.engine().await;

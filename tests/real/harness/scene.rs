@@ -240,7 +240,11 @@ impl Scene {
             std::future::ready(left.is_empty().then_some(()))
         })
         .await;
-        assert!(free.is_some(), "host ports are still taken: {left:?}");
+        assert!(
+            free.is_some(),
+            "host ports are still taken: {left:?}\n{}",
+            listeners(&left)
+        );
     }
 
     /// No test is under way: beside the marker nothing of ours may be left, whatever its labels.
@@ -312,6 +316,17 @@ impl Drop for Scene {
             assert!(self.closed, "a test closes its scene");
         }
     }
+}
+
+/// Who has these ports, in the words of `ss`.
+fn listeners(ports: &[u16]) -> String {
+    let told = std::process::Command::new("ss")
+        .args(["--listening", "--numeric", "--tcp", "--udp", "--processes"])
+        .output()
+        .expect("ss runs");
+    let told = String::from_utf8_lossy(&told.stdout);
+    let of_ports = |line: &&str| ports.iter().any(|port| line.contains(&format!(":{port} ")));
+    told.lines().filter(of_ports).collect::<Vec<_>>().join("\n")
 }
 
 /// Something listens at this port of loopback.

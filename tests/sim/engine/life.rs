@@ -49,18 +49,18 @@ impl State {
     /// container has the same once more, so that a late start takes nobody's.
     fn turn(&self, id: &str) -> (usize, bool) {
         let c = &self.containers[id];
-        let had = self.turns.get(&(c.uid.clone(), c.spec.attempt));
+        let had = self.lives.get(&(c.uid.clone(), c.spec.attempt));
         match had {
             Some((other, turn)) if other != id && !c.uid.is_empty() => (*turn, false),
-            Some(_) | None => (self.turns_taken, true),
+            Some(_) | None => (self.lives_begun, true),
         }
     }
 
     fn takes(&mut self, id: &str, turn: usize) {
         let c = &self.containers[id];
         let of = (c.uid.clone(), c.spec.attempt);
-        self.turns.insert(of, (id.to_owned(), turn));
-        self.turns_taken = turn + 1;
+        self.lives.insert(of, (id.to_owned(), turn));
+        self.lives_begun = turn + 1;
     }
 
     fn play(&self, id: &str, turn: usize) -> Play {

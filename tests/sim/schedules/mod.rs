@@ -99,7 +99,7 @@ impl Kind {
         }
     }
 
-    /// `make test` plays every so many-th schedule of this kind, over all scenarios; None: `make sim` alone plays them.
+    /// `SIM_QUICK=1` plays every so many-th schedule of this kind, over all scenarios; None: it plays none.
     pub fn quick(self) -> Option<usize> {
         match self {
             Kind::Crash | Kind::Panic | Kind::Terminated => Some(1),

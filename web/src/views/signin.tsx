@@ -28,7 +28,14 @@ export function SignIn({ why }: { why: string }) {
       <label for="token">{t.token}</label>
       <input id="token" ref={field} type="password" autoComplete="off" spellcheck={false} required aria-describedby={why ? 'sign-in-error' : undefined} />
       <p class="help">
-        {t.tokenHow} <code>{t.tokenCommand}</code>
+        {t.tokenHow}{' '}
+        <code>
+          {t.tokenCommand.split(' ').map((word) => (
+            <>
+              <span class="word">{word}</span>{' '}
+            </>
+          ))}
+        </code>
       </p>
       <p>
         <button type="submit" class="main">

@@ -107,5 +107,26 @@ test.describe('below a path', () => {
     await page.goto(`${gateway.url}#/new?game=wesnoth`);
     await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
     await expect(page.getByRole('heading', { name: 'made-2' })).toBeVisible();
+    expect(gateway.astray).toEqual([]);
+  });
+
+  test('the token goes to nobody else on the same origin, whoever asks for it', async ({ page, gateway }) => {
+    gateway.tokens = ['right'];
+    // Not by open(), which takes each request elsewhere for a fault: here they are asked for.
+    await page.goto(gateway.url);
+    await page.getByLabel('Token').fill('right');
+    await page.getByLabel('Token').press('Enter');
+    await expect(counts(page)).toBeVisible();
+    const [worker] = page.workers();
+    const call = (url: string) =>
+      worker?.evaluate((url) => self.onmessage?.(new MessageEvent('message', { data: { kind: 'call', id: -1, method: 'GET', url, headers: {}, stream: false } })), url);
+    const outside = new URL('/api/v1/namespaces/default/services/another/proxy/', gateway.url);
+    await call(outside.href);
+    await call(`${gateway.url}../another/`);
+    await call(`${gateway.url}sessions`);
+    await expect.poll(() => gateway.astray.length).toBe(2);
+    expect(gateway.astray.map((one) => one.headers.authorization)).toEqual([undefined, undefined]);
+    const inside = () => gateway.requests.filter((one) => one.path === '/sessions').at(-1)?.headers.authorization;
+    await expect.poll(inside).toBe('Bearer right');
   });
 });

@@ -4,7 +4,7 @@
 import { expect, test, type Page } from '@playwright/test';
 
 import { POLICY } from '../gateway.ts';
-import { Program, kubectl, prepare, sessionYaml } from './world.ts';
+import { Program, kubectl, prepare, proxy, sessionYaml } from './world.ts';
 
 test.describe.configure({ mode: 'serial' });
 
@@ -129,31 +129,79 @@ test('with tokens: who may look sees, and who may not stop is told so', async ({
   await gateway.kill();
 });
 
+test('from a change at the API server to the row', async ({ page }) => {
+  const api = await proxy();
+  await page.goto(program.url);
+  await expect(row(page, 'friday')).toBeVisible();
+  await page.evaluate(() => {
+    const seen: number[] = [];
+    const counts = document.querySelector('.counts') ?? document.body;
+    new MutationObserver(() => seen.push(Date.now())).observe(counts, { subtree: true, characterData: true, childList: true });
+    Object.assign(window, { seen });
+  });
+  const seen = () => page.evaluate(() => (window as unknown as { seen: number[] }).seen);
+  const times: number[] = [];
+  for (let turn = 0; turn < 21; turn += 1) {
+    const name = `probe-${turn}`;
+    const spec = { gameRef: { name: 'wesnoth' }, user: 'alice', desiredState: 'Stopped' };
+    const body = JSON.stringify({ apiVersion: 'dillinger.dev/v1alpha1', kind: 'GameSession', metadata: { name, labels: { probe: 'yes' } }, spec });
+    const before = (await seen()).length;
+    const sent = Date.now();
+    const answer = await fetch(`${api.url}/apis/dillinger.dev/v1alpha1/namespaces/${NAMESPACE}/gamesessions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body,
+    });
+    expect(answer.status).toBe(201);
+    await expect(row(page, name)).toBeVisible();
+    times.push(((await seen())[before] ?? Infinity) - sent);
+  }
+  api.end();
+  inside('delete', 'gamesessions', '-l', 'probe=yes', '--timeout=60s');
+  times.sort((a, b) => a - b);
+  console.log(`a POST to the API server to the row: p50 ${times[10]} ms, longest ${times.at(-1)} ms of ${times.length}`);
+});
+
 // Pictures for the documentation, of what the tests above have left: PICTURES=FOLDER.
 const folder = process.env['PICTURES'];
 if (folder) {
+  const taken = async (page: Page, name: string, text: string, width = 1280, height = 800) => {
+    await page.setViewportSize({ width, height });
+    await expect(page.getByText(text).locator('visible=true').first()).toBeVisible(LONG);
+    await expect(page.getByText('Loading…')).toHaveCount(0);
+    await page.screenshot({ path: `${folder}/${name}.png` });
+  };
+
   test('pictures of a real run', async ({ page }) => {
     kubectl(['apply', '-n', NAMESPACE, '-f', '-'], sessionYaml('league', 'wesnoth', 'carol', 'Stopped'));
     await page.emulateMedia({ reducedMotion: 'reduce' });
-    const views = {
-      table: ['', 'Stopped'],
-      create: ['#/new?game=teeworlds', 'MAX_PLAYERS'],
-      detail: ['#/sessions/friday', 'Accepted: True'],
-    } as const;
-    for (const [name, width, colorScheme] of [
-      ['table', 1280, 'light'],
-      ['create', 1280, 'light'],
-      ['detail', 1280, 'light'],
-      ['table', 1280, 'dark'],
-      ['table', 400, 'light'],
-    ] as const) {
-      const [hash, text] = views[name];
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      await page.goto(program.url + hash);
-      await expect(page.getByText(text).locator('visible=true').first()).toBeVisible(LONG);
-      await expect(page.getByText('Loading…')).toHaveCount(0);
-      await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
-    }
+    const at = (place: string) => page.goto(program.url + place);
+    await at('');
+    await expect(row(page, 'league')).toContainText('Stopped', LONG);
+    await taken(page, 'table-1280-light', 'friday', 1280, 480);
+    await taken(page, 'table-400-light', 'friday', 400);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await taken(page, 'table-1280-dark', 'friday', 1280, 480);
+    await page.emulateMedia({ colorScheme: 'light' });
+    await at('#/new?game=teeworlds');
+    await taken(page, 'create-1280-light', 'MAX_PLAYERS');
+    await at('#/games');
+    await taken(page, 'games-1280-light', 'The Battle for Wesnoth', 1280, 480);
+    await at('#/sessions/friday');
+    await taken(page, 'detail-1280-light', 'Accepted: True', 1280, 1240);
+  });
+
+  test('pictures of who is not let in, and of who has lost the gateway', async ({ page }) => {
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    const gateway = new Program('gateway', NAMESPACE, ['--auth', 'kubernetes']);
+    await gateway.start();
+    await page.goto(gateway.url);
+    await taken(page, 'sign-in-1280-light', 'Sign in', 1280, 400);
+    await gateway.kill();
+    await page.goto(program.url);
+    await expect(row(page, 'friday')).toBeVisible();
+    await program.kill();
+    await taken(page, 'offline-1280-light', 'No connection to the gateway', 1280, 480);
+    await program.start();
   });
 }

@@ -86,6 +86,18 @@ export class Program {
   }
 }
 
+/** The API server as plain HTTP, without the time that each kubectl takes to start. */
+export async function proxy(): Promise<{ url: string; end: () => void }> {
+  const child = spawn('kubectl', ['proxy', '--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout.once('data', (data) => resolve(String(data)));
+    child.once('exit', (code) => reject(new Error(`kubectl proxy ended with ${code}`)));
+  });
+  const address = /127\.0\.0\.1:\d+/.exec(line)?.[0];
+  if (!address) throw new Error(`kubectl proxy said ${line}`);
+  return { url: `http://${address}`, end: () => void child.kill() };
+}
+
 /** The definitions, a namespace of its own, and these Games in it. */
 export function prepare(namespace: string, games: string[]): void {
   kubectl(['apply', '--server-side', '-f', join(ROOT, 'crds')]);

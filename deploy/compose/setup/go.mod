@@ -1,0 +1,3 @@
+module dillinger.dev/deploy/compose/setup
+
+go 1.24
