@@ -160,6 +160,13 @@ impl History {
         self.lock().clone()
     }
 
+    /// Who did the last thing that fits.
+    pub fn who_last(&self, fits: impl Fn(&What) -> bool) -> Option<String> {
+        let log = self.lock();
+        let last = log.iter().rfind(|entry| fits(&entry.what));
+        last.map(|entry| entry.who.clone())
+    }
+
     /// How long the log is: two equal lengths mean that nothing happened in between.
     pub fn len(&self) -> usize {
         self.lock().len()

@@ -6,6 +6,7 @@
 mod apiserver;
 mod campaign;
 mod clock;
+mod cluster;
 mod counts;
 mod engine;
 mod faults;

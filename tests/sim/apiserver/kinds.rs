@@ -126,6 +126,21 @@ fn all() -> Vec<Kind> {
     kinds.push(Kind::built_in("", "v1", "Event", "events"));
     kinds.push(Kind::built_in("events.k8s.io", "v1", "Event", "events"));
     kinds.push(Kind::built_in("", "v1", "ConfigMap", "configmaps"));
+    for (kind, plural) in [
+        ("Pod", "pods"),
+        ("Service", "services"),
+        ("PersistentVolumeClaim", "persistentvolumeclaims"),
+    ] {
+        kinds.push(Kind {
+            status: true,
+            ..Kind::built_in("", "v1", kind, plural)
+        });
+    }
+    kinds.push(Kind {
+        namespaced: false,
+        status: true,
+        ..Kind::built_in("", "v1", "Node", "nodes")
+    });
     kinds.push(Kind {
         unconditional_update: false,
         create_on_update: true,

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::kinds;
 use super::meta;
+use super::pods;
 use super::store::{Change, ChangeKind};
 use super::verbs::Memory;
 use crate::history::What;
@@ -43,12 +44,17 @@ impl Memory {
             });
             let homeless = !key.namespace.is_empty() && !spaces.contains(key.namespace.as_str());
             let waits = meta::is_deleting(object) && !meta::finalizers(object).is_empty();
-            (unowned || homeless) && !waits
+            let goes = key.resource == pods::PODS && pods::is_going(object);
+            (unowned || homeless) && !waits && !goes
         });
         if let Some((key, object)) = orphan {
             let (key, object) = (key.clone(), object.clone());
             let kind = kinds::ALL[&key.resource].clone();
-            self.remove("garbage-collector", &kind, &key, &object);
+            if key.resource == pods::PODS {
+                self.end_pod("garbage-collector", &kind, &key, None);
+            } else {
+                self.remove("garbage-collector", &kind, &key, &object);
+            }
             self.collect();
         }
     }

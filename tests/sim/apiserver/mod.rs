@@ -10,6 +10,7 @@ mod list;
 mod meta;
 mod object;
 mod patch;
+mod pods;
 mod request;
 mod rules;
 mod schema;
@@ -33,6 +34,8 @@ pub use answer::Refused;
 pub use kinds::definitions;
 #[allow(unused_imports)]
 pub use later::RESTORE;
+#[allow(unused_imports)]
+pub use pods::container;
 pub use request::{Request, Verb};
 pub use store::{ChangeKind, Key};
 
@@ -78,6 +81,30 @@ pub struct Server {
     date: Mutex<Option<Date>>,
 }
 
+/// A write to a built-in kind.
+pub struct Write<'a> {
+    pub verb: Verb,
+    pub key: &'a Key,
+    pub status: bool,
+    pub body: Value,
+}
+
+/// What somebody who waits for changes has seen of them.
+pub struct Moves {
+    revision: tokio::sync::watch::Receiver<u64>,
+    line: tokio::sync::watch::Receiver<Line>,
+}
+
+impl Moves {
+    /// Wakes whenever something was committed, and when the server comes or goes.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.revision.changed() => {}
+            _ = self.line.changed() => {}
+        }
+    }
+}
+
 /// Users write again what a restore lost, so much later.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -111,13 +138,59 @@ impl Server {
 
     /// The client of a process that may be killed: its calls are then not made, and not answered.
     pub fn client_of(self: &Arc<Self>, process: &Process) -> kube::Client {
+        self.client_with(process, WatchAges::default())
+    }
+
+    /// The same, which tells when its watches were answered.
+    pub fn client_with(self: &Arc<Self>, process: &Process, ages: WatchAges) -> kube::Client {
         let (server, process) = (self.clone(), process.clone());
         let service = tower::service_fn(move |request: http::Request<Body>| {
             let (server, process) = (server.clone(), process.clone());
             async move { server.serve(&process, request).await }
         });
         // Hung calls end as they do for the real client.
-        kube::Client::new(Bounded::new(service, WatchAges::default()), "default")
+        kube::Client::new(Bounded::new(service, ages), "default")
+    }
+
+    /// A merge patch, a POST or a DELETE by a part of the cluster: it takes no time and meets no fault. The code; 0 while
+    /// the server is away.
+    pub fn write(self: &Arc<Self>, who: &str, write: Write<'_>) -> u16 {
+        let Write {
+            verb,
+            key,
+            status,
+            body,
+        } = write;
+        if self.line.borrow().mode != Mode::Up {
+            return 0;
+        }
+        let request = Request {
+            verb,
+            group: String::new(),
+            version: "v1".to_owned(),
+            plural: key.resource.clone(),
+            namespace: key.namespace.clone(),
+            name: if verb == Verb::Create {
+                String::new()
+            } else {
+                key.name.clone()
+            },
+            status,
+            query: std::collections::BTreeMap::new(),
+            content_type: "application/merge-patch+json".to_owned(),
+            body: body.to_string().into(),
+        };
+        self.answer(&Process::new(who.to_owned()), &request)
+            .status()
+            .as_u16()
+    }
+
+    /// From now on.
+    pub fn moves(&self) -> Moves {
+        Moves {
+            revision: self.revision.subscribe(),
+            line: self.line.subscribe(),
+        }
     }
 
     /// The object of now, by plural with group, namespace and name.

@@ -11,6 +11,7 @@ use super::list;
 use super::meta;
 use super::object::{body, key, placed, replace, resource, split, typed, uid_differs, wish};
 use super::patch;
+use super::pods;
 use super::request::{Request, Verb};
 use super::store::{Change, ChangeKind, Key, Store};
 use crate::clock::SimClock;
@@ -358,7 +359,11 @@ impl Memory {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
             meta::set(&mut new, "generation", json!(generation));
         }
-        if meta::is_deleting(&new) && meta::finalizers(&new).is_empty() {
+        // A Pod within its grace stays, whoever writes to it.
+        let at_once = new["metadata"]["deletionGracePeriodSeconds"]
+            .as_i64()
+            .is_none_or(|grace| grace == 0);
+        if meta::is_deleting(&new) && meta::finalizers(&new).is_empty() && at_once {
             self.store.remove(key);
             self.note(who);
             self.collect();
@@ -399,6 +404,10 @@ impl Memory {
                 return Err(Refused::conflict(&kind.group, &kind.kind, &key.name, &why));
             }
         }
+        if key.resource == pods::PODS {
+            let grace = options["gracePeriodSeconds"].as_i64();
+            return Ok((200, self.end_pod(who, kind, &key, grace)));
+        }
         Ok((200, self.remove(who, kind, &key, &old)))
     }
 
@@ -436,7 +445,7 @@ impl Memory {
         stored
     }
 
-    fn note(&self, who: &str) {
+    pub(super) fn note(&self, who: &str) {
         let since = self.store.since(self.store.revision() - 1);
         for Change {
             key,
@@ -453,6 +462,9 @@ impl Memory {
                 before: before.clone(),
             };
             self.history.add(self.clock.elapsed(), who, what);
+            if *kind != ChangeKind::Modified {
+                self.tell_of(who, key, object, *kind == ChangeKind::Added);
+            }
         }
     }
 

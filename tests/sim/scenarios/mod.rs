@@ -13,6 +13,7 @@ mod engines;
 mod games;
 mod hands;
 mod images;
+mod pods;
 mod ports;
 mod refusals;
 mod starts;
@@ -25,6 +26,7 @@ pub mod undisturbed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dillinger_runner::api::RuntimeKind;
 use serde_json::Value;
 
 use crate::engine::Play;
@@ -53,6 +55,8 @@ pub struct Scenario {
     /// Of these the ones that a step makes.
     pub late: BTreeSet<&'static str>,
     pub plays: Vec<Play>,
+    /// Where its games run.
+    pub runtime: RuntimeKind,
     /// Taken before any session is there.
     pub before: Vec<Step>,
     /// Each is about one session.
@@ -95,7 +99,7 @@ pub struct Run {
 /// Plays one scenario under one script.
 pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
     rows::begin();
-    let world = World::begin(script, scenario.plays.clone());
+    let world = World::with(script, scenario.plays.clone(), scenario.runtime);
     let stuck = play(&world, scenario).await;
     let converged = world.clock.elapsed().as_secs_f64();
     let settled = world.settle(script).await;
@@ -109,8 +113,8 @@ pub async fn run(scenario: &Scenario, script: &FaultScript) -> Run {
             .iter()
             .map(|session| Value::clone(session))
             .collect(),
-        containers: world.engine.containers(),
-        volumes: world.engine.volumes(),
+        containers: world.containers(),
+        volumes: world.volumes(),
         met: world.striking.met(),
         rows: rows::end(),
         left: world.striking.left(),
@@ -165,6 +169,7 @@ pub fn all() -> Vec<Scenario> {
         edits::all(),
         refusals::all(),
         crowds::all(),
+        pods::all(),
     ];
     groups.into_iter().flatten().collect()
 }

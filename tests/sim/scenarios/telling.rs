@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dillinger_runner::api::RuntimeKind;
 use serde_json::{Value, json};
 
 use super::{Scenario, Scene, Step};
@@ -36,6 +37,7 @@ pub fn scenario(name: &'static str) -> Scenario {
         sessions: BTreeMap::from([(FRIDAY, session(FRIDAY))]),
         late: BTreeSet::new(),
         plays: vec![Play::well()],
+        runtime: RuntimeKind::Docker,
         before: Vec::new(),
         steps: Vec::new(),
         races: false,
@@ -107,6 +109,12 @@ impl Scenario {
     pub fn later(mut self) -> Scenario {
         self.late.insert(self.who);
         self
+    }
+
+    /// Its games run as Pods, and their kubelets ask whether they are ready.
+    pub fn as_pods(mut self) -> Scenario {
+        self.runtime = RuntimeKind::Pod;
+        self.game(&json!({"readiness": {"tcpSocket": {"port": "game"}}}))
     }
 
     pub fn plays(mut self, plays: &[Play]) -> Scenario {

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dillinger_runner::api::RuntimeKind;
+use dillinger_runner::api::{Exposure, RuntimeKind};
 use dillinger_runner::clock::Clock;
 use dillinger_runner::controller::client::WatchAges;
 use dillinger_runner::controller::gate::{Point, Stops};
 use dillinger_runner::controller::jitter::Jitter;
 use dillinger_runner::controller::run::Setup;
+use dillinger_runner::runtime::Runtime;
+use dillinger_runner::runtime::pod::{PodConfig, PodRuntime};
 use dillinger_runner::session::observation::Owner;
 use dillinger_runner::telemetry::health::Health;
 use dillinger_runner::telemetry::metrics::Metrics;
@@ -39,6 +41,8 @@ const ENGINE_RESTART: Duration = Duration::from_secs(3);
 pub(super) struct Host {
     pub server: Arc<Server>,
     pub engine: Arc<Engine>,
+    /// Where games run.
+    pub runtime: RuntimeKind,
     pub striking: Striking,
     /// Of the API server.
     pub world_clock: SimClock,
@@ -211,18 +215,36 @@ impl Host {
                 striking: striking.clone(),
             })
         };
+        let ages = WatchAges::default();
+        let client = self.server.client_with(process, ages.clone());
+        let owner = Owner {
+            cluster: cluster["metadata"]["uid"]
+                .as_str()
+                .expect("a uid")
+                .to_owned(),
+            controller: "dillinger-runner".to_owned(),
+        };
+        let runtime: Arc<dyn Runtime> = match self.runtime {
+            RuntimeKind::Docker => self.engine.door(process.clone(), striking.clone()),
+            RuntimeKind::Pod => {
+                let ages = ages.clone();
+                PodRuntime::new(PodConfig {
+                    client: client.clone(),
+                    owner: owner.clone(),
+                    namespaces: Vec::new(),
+                    port_range: 7000..=8000,
+                    node_port_range: 30_000..=30_999,
+                    exposure: Exposure::HostPort,
+                    age: Arc::new(move |kind, namespace| ages.age(kind, namespace)),
+                })
+            }
+        };
         Setup {
-            client: self.server.client_of(process),
+            client,
             stops: self.panics.then(stops),
-            runtime: self.engine.door(process.clone(), striking.clone()),
-            kind: RuntimeKind::Docker,
-            owner: Owner {
-                cluster: cluster["metadata"]["uid"]
-                    .as_str()
-                    .expect("a uid")
-                    .to_owned(),
-                controller: "dillinger-runner".to_owned(),
-            },
+            runtime,
+            kind: self.runtime,
+            owner,
             provision_deadline: Duration::from_secs(3600),
             namespaces: Vec::new(),
             lease_namespace: NAMESPACE.to_owned(),
@@ -232,7 +254,7 @@ impl Host {
             jitter: Jitter::none(),
             metrics: Arc::new(Metrics::new()),
             health: Health::new(),
-            ages: WatchAges::default(),
+            ages,
         }
     }
 }

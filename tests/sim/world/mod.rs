@@ -5,6 +5,7 @@ mod hosts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dillinger_runner::api::RuntimeKind;
 use http::Request;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apiserver::{Mode, Server};
 use crate::clock::SimClock;
+use crate::cluster::Cluster;
 use crate::engine::{Engine, Play};
 use crate::faults::{Away, Fault, FaultScript};
 use crate::history::{Entry, History, What};
@@ -52,7 +54,10 @@ pub struct World {
     pub history: History,
     pub striking: Striking,
     pub server: Arc<Server>,
+    /// Idle where there is a cluster.
     pub engine: Arc<Engine>,
+    /// Where sessions run as Pods.
+    cluster: Option<Arc<Cluster>>,
     /// API server or engine go away for some time, and nobody sees what comes and goes meanwhile.
     pub hides: bool,
     user: kube::Client,
@@ -61,8 +66,13 @@ pub struct World {
 }
 
 impl World {
-    /// A world with its controller running, and the script's faults waiting.
+    /// A world with its controller running, and the script's faults waiting. Games run on an engine.
     pub fn begin(script: &FaultScript, plays: Vec<Play>) -> World {
+        World::with(script, plays, RuntimeKind::Docker)
+    }
+
+    /// The same, with games where this runtime has them.
+    pub fn with(script: &FaultScript, plays: Vec<Play>, runtime: RuntimeKind) -> World {
         let (clock, history, striking) =
             (SimClock::new(), History::default(), Striking::new(script));
         striking.struck(&Fault::Unelected);
@@ -75,8 +85,18 @@ impl World {
         }
         let host_clock = clock.another(pace.unwrap_or(100));
         let server = Server::new(clock.clone(), history.clone(), striking.clone());
-        let engine = Engine::new(host_clock.clone(), history.clone(), plays);
+        let engine = Engine::new(host_clock.clone(), history.clone(), plays.clone());
         let over = CancellationToken::new();
+        let cluster = match runtime {
+            RuntimeKind::Docker => None,
+            RuntimeKind::Pod => Some(Cluster::begin(
+                server.clone(),
+                clock.clone(),
+                history.clone(),
+                plays,
+                over.clone(),
+            )),
+        };
         for fault in &script.0 {
             if let Fault::Away { .. } = fault {
                 tokio::spawn(away(server.clone(), striking.clone(), fault.clone()));
@@ -85,6 +105,7 @@ impl World {
         let host = Host {
             server: server.clone(),
             engine: engine.clone(),
+            runtime,
             striking: striking.clone(),
             world_clock: clock.clone(),
             clock: host_clock,
@@ -114,12 +135,35 @@ impl World {
             striking,
             server,
             engine,
+            cluster,
         }
     }
 
     /// The session as it is stored.
     pub fn session(&self, name: &str) -> Option<Arc<Value>> {
         self.server.object(SESSIONS, NAMESPACE, name)
+    }
+
+    /// The cluster that sessions run on as Pods.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        let cluster = self.cluster.as_ref();
+        cluster.expect("a scenario about Pods is played on a cluster")
+    }
+
+    /// What there is of games: id, session uid, whether it lives.
+    pub fn containers(&self) -> Vec<(String, String, bool)> {
+        match &self.cluster {
+            Some(cluster) => cluster.containers(),
+            None => self.engine.containers(),
+        }
+    }
+
+    /// What there is of storage: name, session uid.
+    pub fn volumes(&self) -> Vec<(String, String)> {
+        match &self.cluster {
+            Some(cluster) => cluster.volumes(),
+            None => self.engine.volumes(),
+        }
     }
 
     /// Waits until this holds; false: it did not within the virtual time.
@@ -203,9 +247,9 @@ impl World {
                     all.find(|session| session["metadata"]["uid"] == *uid)
                 };
                 // A stranger's are nobody's business.
-                let containers = world.engine.containers();
+                let containers = world.containers();
                 let mut containers = containers.iter().filter(|(_, uid, _)| !uid.is_empty());
-                let volumes = world.engine.volumes();
+                let volumes = world.volumes();
                 let mut volumes = volumes.iter().filter(|(_, uid)| !uid.is_empty());
                 let at_rest = |session: &Value| {
                     let status = &session["status"];
