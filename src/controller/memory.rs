@@ -12,7 +12,7 @@ use super::backoff::doubled;
 use super::tried::Tried;
 use crate::session::observation::Memo;
 use crate::session::plan::{Effect, Row};
-use crate::session::seen::{Doubt, Seen};
+use crate::session::seen::{ContainerId, Doubt, Seen};
 
 /// What is remembered of one session.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,8 @@ pub struct Remembered {
     row: Option<(Row, u32)>,
     /// When the attempt was recorded by this process.
     pub attempt_at: Option<(i32, Instant)>,
-    /// When the attempt's container was started by this process, or first seen to run by it.
-    pub started: Option<(i32, Instant)>,
+    /// The last container that this process started, or saw to run, before it was ready.
+    pub run: Option<Run>,
     /// When the last report went out.
     pub reported: Option<Instant>,
     /// How the last effect failed, in words; None: it went through.
@@ -36,6 +36,16 @@ pub struct Remembered {
     pub unreadable: Option<String>,
 }
 
+/// What this process knows of a container that runs.
+#[derive(Clone, Debug)]
+pub struct Run {
+    id: ContainerId,
+    /// When it was started by this process, or first seen to run by it.
+    pub since: Instant,
+    /// It was seen ready, whether or not that could be recorded.
+    ready: bool,
+}
+
 impl Remembered {
     /// The attempt was recorded by this process, now. What came before it got nobody its container.
     pub fn begins(&mut self, attempt: i32) {
@@ -43,18 +53,34 @@ impl Remembered {
         self.memo.able_since = None;
     }
 
-    /// The attempt's container runs, since now unless that is known better.
-    pub fn runs(&mut self, attempt: i32) {
-        if self.started.is_none_or(|(known, _)| known != attempt) {
-            self.started = Some((attempt, Instant::now()));
+    /// This container runs, since now unless that is known better.
+    pub fn runs(&mut self, id: &ContainerId, ready: bool) {
+        match &mut self.run {
+            Some(run) if run.id == *id => run.ready |= ready,
+            Some(_) | None => {
+                self.run = Some(Run {
+                    id: id.clone(),
+                    since: Instant::now(),
+                    ready,
+                });
+            }
         }
     }
 
-    /// How long this process has known this attempt's container to run; None: it has not.
-    pub fn running_for(&self, attempt: Option<i32>) -> Option<SignedDuration> {
-        let (known, since) = self.started?;
-        let counts = attempt == Some(known);
-        counts.then(|| SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX))
+    /// What is known of this container's run. An attempt may have had another one before.
+    pub fn run_of(&self, id: &str) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.id.0 == id)
+    }
+}
+
+impl Run {
+    /// How long this process has known it to run.
+    pub fn lasts(&self) -> SignedDuration {
+        SignedDuration::try_from(self.since.elapsed()).unwrap_or(SignedDuration::MAX)
+    }
+
+    pub fn was_ready(&self) -> bool {
+        self.ready
     }
 }
 
@@ -230,6 +256,18 @@ mod tests {
         });
         assert_eq!(memory.doubt("a", &mismatch, at(10)), Some(at(10)));
         assert_eq!(memory.doubt("b", &away(), at(20)), Some(at(20)));
+    }
+
+    #[test]
+    fn an_attempt_that_was_made_again_was_ended_for_the_time_of_its_former_container() {
+        let mut known = Remembered::default();
+        let (first, second) = (ContainerId("a".to_owned()), ContainerId("b".to_owned()));
+        known.runs(&first, true);
+        assert!(known.run_of("a").is_some_and(Run::was_ready));
+        assert!(known.run_of("b").is_none());
+        known.runs(&second, false);
+        assert!(known.run_of("a").is_none());
+        assert!(known.run_of("b").is_some_and(|run| !run.was_ready()));
     }
 
     #[test]

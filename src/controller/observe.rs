@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use super::claim::Claim;
 use super::context::{Context, session_key};
 use super::guard::Guarded;
+use super::memory::Run;
 use super::times::on_our_clock;
 use crate::api::{ABANDON_ENGINE, DesiredState, FINALIZER, GameSession, RuntimeKind};
 use crate::runtime::{Look, Runtime, SessionKey};
@@ -18,7 +19,7 @@ use crate::session::facts::{Engine, EngineId, Facts};
 use crate::session::observation::{Image, Observation, Session, StorageSeen};
 use crate::session::ports::{ChosenPorts, NoPort};
 use crate::session::reason::Reason;
-use crate::session::seen::{Doubt, Seen};
+use crate::session::seen::{Answer, Doubt, Seen};
 
 /// What came of it.
 pub enum Observed {
@@ -93,11 +94,11 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
     let doubt_since = ctx.memory.doubt(&key.uid, &seen, now);
     let memo = ctx.memory.change(&key.uid, |known| {
         known.unreadable = None;
-        if let (Seen::Running(..), Some(attempt), None) = (&seen, facts.attempt, facts.ready_time())
-        {
-            known.runs(attempt);
+        if let (Seen::Running(c, answer), None) = (&seen, facts.ready_time()) {
+            known.runs(&c.id, *answer == Answer::Ready);
         }
-        let running_for = known.running_for(seen.container().map(|c| c.attempt));
+        let run = seen.container().and_then(|c| known.run_of(&c.id.0));
+        let (running_for, ready) = (run.map(Run::lasts), run.is_some_and(Run::was_ready));
         on_our_clock(&mut seen, now, ctx.clock.wall(), running_for);
         // Policy Always: the pull that was begun for this attempt is over, and the image is there.
         if image == Image::Present && known.pulling.is_some() && known.pulling == facts.attempt {
@@ -105,6 +106,7 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
         }
         let mut memo = known.memo.clone();
         memo.doubt_since = doubt_since;
+        memo.ready = ready;
         memo
     });
     Observed::Made(Box::new(Observation {

@@ -57,10 +57,9 @@ pub fn recorded(ctx: &Context, o: &Observation, after: &Facts) {
                 .start_to_ready
                 .observe(at.elapsed().as_secs_f64());
         }
-        if let Some((attempt, started)) = known.started
-            && after.attempt == Some(attempt)
-        {
-            ctx.stage_ended(uid, Stage::Ready, started);
+        let container = after.container.as_ref();
+        if let Some(run) = container.and_then(|c| known.run_of(&c.id)) {
+            ctx.stage_ended(uid, Stage::Ready, run.since);
         }
     }
 }

@@ -22,9 +22,11 @@ use crate::apiserver::{Key, Server, Verb, Write, container};
 use crate::clock::SimClock;
 use crate::engine::Play;
 use crate::history::{History, Life, What};
+use crate::world::SESSIONS;
 
 const PODS: &str = "pods";
 const NODES: &str = "nodes";
+const CLAIMS: &str = "persistentvolumeclaims";
 
 /// From the binding of a Pod to its game's first instruction.
 const START: Duration = Duration::from_millis(500);
@@ -89,6 +91,7 @@ enum Stage {
     Ended {
         code: i32,
         reason: &'static str,
+        started: Timestamp,
         finished: Timestamp,
     },
     /// Its node lost it before it could say how it ended, or the Pod never ran: the status says it.
@@ -155,6 +158,26 @@ impl Cluster {
             }
         }
         self.clear_away(&pods);
+        self.collect(&pods);
+    }
+
+    /// The garbage collector: what names an owner that there is not goes, also where the owner never was there.
+    fn collect(&self, pods: &[Arc<Value>]) {
+        let sessions = self.server.objects(SESSIONS);
+        let there = |owner: &Value| {
+            let mut all = sessions.iter();
+            all.any(|session| session["metadata"]["uid"] == owner["uid"])
+        };
+        for (resource, objects) in [(PODS, pods), (CLAIMS, &self.server.objects(CLAIMS))] {
+            for object in objects {
+                let owners = object["metadata"]["ownerReferences"].as_array();
+                let orphaned = owners.is_some_and(|owners| !owners.iter().any(there));
+                if orphaned && !object["metadata"]["deletionTimestamp"].is_string() {
+                    let id = object["metadata"]["uid"].as_str().unwrap_or_default();
+                    self.write_deletion("garbage-collector", &key_of(object, resource), id, None);
+                }
+            }
+        }
     }
 
     /// Pods that are stored, and games of Pods that are not any more: id, session uid, and whether it lives.
@@ -181,7 +204,7 @@ impl Cluster {
 
     /// Claims that are stored, with their session's uid.
     pub fn volumes(&self) -> Vec<(String, String)> {
-        let claims = self.server.objects("persistentvolumeclaims");
+        let claims = self.server.objects(CLAIMS);
         let name = |claim: &Arc<Value>| {
             let uid = claim["metadata"]["labels"][keys::UID].as_str();
             let name = claim["metadata"]["name"].as_str();

@@ -206,12 +206,10 @@ impl Reconcile<'_> {
                     .change(self.uid, |known| known.pulling = attempt);
                 self.ctx.metrics.pulls.inc();
             }
-            Effect::Start(_) => {
-                if let Some(attempt) = o.facts.attempt {
-                    self.ctx
-                        .memory
-                        .change(self.uid, |known| known.runs(attempt));
-                }
+            Effect::Start(id) => {
+                self.ctx
+                    .memory
+                    .change(self.uid, |known| known.runs(id, false));
             }
             Effect::CreateStorage(_)
             | Effect::Create(_)

@@ -44,8 +44,13 @@ pub(super) struct PodSeen {
     pub(super) bound: Vec<(u16, Transport)>,
     /// Somebody deleted it.
     pub(super) terminating: bool,
+    /// When its game began, also where it has ended.
+    pub(super) started: Option<Timestamp>,
     pub(super) state: State,
 }
+
+/// Why a game ended whose Pod somebody deleted.
+pub(super) const DELETED: &str = "Deleted";
 
 /// How far it has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +61,6 @@ pub(super) enum State {
     NoFreePort(String),
     /// `ready`: as its kubelet says.
     Running {
-        started: Option<Timestamp>,
         ready: bool,
     },
     Ended(Exit),
@@ -104,6 +108,7 @@ impl PodSeen {
             address: status.pod_ip.clone(),
             bound: game.map(bound).unwrap_or_default(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
+            started: started(&status),
             state: state(&status, deleted(pod).as_ref()),
         })
     }
@@ -140,7 +145,7 @@ impl PodSeen {
                 clash.dedup();
                 Seen::Created(container(), Made::PortClash(clash, words.clone()))
             }
-            (State::Running { ready, .. }, _) => {
+            (State::Running { ready }, _) => {
                 let answer = if *ready {
                     Answer::Ready
                 } else {
@@ -153,17 +158,13 @@ impl PodSeen {
 
     fn container(&self, attempt: i32, host: Option<&str>) -> Container {
         let terms = parse_terms(self.contract.as_deref());
-        let started = match &self.state {
-            State::Running { started, .. } => *started,
-            State::Waiting(..) | State::NoFreePort(_) | State::Ended(_) | State::Lost => None,
-        };
         let ports = terms.as_ref().map_or(&[][..], |terms| &terms.ports);
         Container {
             id: ContainerId(self.id.clone()),
             name: self.name.clone(),
             attempt,
             created: self.created,
-            started,
+            started: self.started,
             image: self.image.clone(),
             image_id: self.image_id.clone(),
             node_name: self.node.clone(),
@@ -237,6 +238,15 @@ fn of_game(status: &PodStatus) -> Option<&ContainerStatus> {
     all.iter().find(|container| container.name == GAME)
 }
 
+/// A kubelet tells 1970 of what never ran.
+fn started(status: &PodStatus) -> Option<Timestamp> {
+    let state = of_game(status)?.state.as_ref()?;
+    let running = state.running.as_ref().map(|running| &running.started_at);
+    let ended = state.terminated.as_ref().map(|end| &end.started_at);
+    let started = running.or(ended)?.as_ref()?.0;
+    (started > Timestamp::UNIX_EPOCH).then_some(started)
+}
+
 fn state(status: &PodStatus, deleted: Option<&Timestamp>) -> State {
     let phase = status.phase.as_deref().unwrap_or_default();
     let game = of_game(status);
@@ -250,24 +260,22 @@ fn state(status: &PodStatus, deleted: Option<&Timestamp>) -> State {
             oom_killed: end.reason.as_deref() == Some("OOMKilled"),
             finished,
             error: end.message.clone().unwrap_or_default(),
-            interrupted: outside(status, phase)
-                .or_else(|| asked_first.map(|_| "Deleted".to_owned())),
+            interrupted: outside(status, phase).or_else(|| asked_first.map(|_| DELETED.to_owned())),
             ..Exit::default()
         });
     }
     if ["Failed", "Succeeded"].contains(&phase) {
         return State::Ended(Exit {
             error: status.message.clone().unwrap_or_default(),
-            interrupted: outside(status, phase).or_else(|| deleted.map(|_| "Deleted".to_owned())),
+            interrupted: outside(status, phase).or_else(|| deleted.map(|_| DELETED.to_owned())),
             ..Exit::default()
         });
     }
     if phase == "Unknown" {
         return State::Lost;
     }
-    if let Some(running) = state.and_then(|state| state.running.as_ref()) {
+    if state.is_some_and(|state| state.running.is_some()) {
         return State::Running {
-            started: running.started_at.as_ref().map(|time| time.0),
             ready: game.is_some_and(|game| game.ready && game.started != Some(false)),
         };
     }

@@ -98,6 +98,20 @@ fn a_game_that_runs_is_found_at_the_address_of_its_node() {
 }
 
 #[test]
+fn a_pod_that_has_ended_said_no_more_when_its_game_began() {
+    let started = |time: &str| {
+        let end = json!({"exitCode": 1, "startedAt": time, "finishedAt": "2026-11-26T10:05:00Z"});
+        match seen(of_game("Failed", json!({"terminated": end}))) {
+            Seen::Exited(c, _) => c.started.map(|t| t.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let began = "2026-11-26T10:00:01Z";
+    assert_eq!(started(began).as_deref(), Some(began));
+    assert_eq!(started("1970-01-01T00:00:00Z"), None, "it never ran");
+}
+
+#[test]
 fn a_game_that_its_kubelet_does_not_call_ready_is_not() {
     let status = of_game("Running", json!({"running": {}}));
     assert!(matches!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::parse::{Node, PodSeen, State};
+use super::parse::{DELETED, Node, PodSeen, State};
 use crate::api::Exposure;
 use crate::session::container::Transport;
 
@@ -68,10 +68,13 @@ impl Store {
     }
 
     /// Takes a word about a Pod; true: it says something new.
-    pub(super) fn apply(&self, pod: PodSeen, came: Came) -> bool {
+    pub(super) fn apply(&self, mut pod: PodSeen, came: Came) -> bool {
         let mut known = self.locked();
         if came == Came::AsAReply && known.gone.contains_key(&pod.id) {
             return false;
+        }
+        if let Some(before) = known.find(&pod.session, &pod.id) {
+            in_the_order_seen(before, &mut pod);
         }
         let pod = Arc::new(pod);
         let pods = known.pods.entry(pod.session.clone()).or_default();
@@ -96,9 +99,12 @@ impl Store {
     }
 
     /// The Pod is gone; `last` is how it was then.
-    pub(super) fn deleted(&self, last: PodSeen) {
+    pub(super) fn deleted(&self, mut last: PodSeen) {
         let now = Instant::now();
         let mut known = self.locked();
+        if let Some(before) = known.find(&last.session, &last.id) {
+            in_the_order_seen(before, &mut last);
+        }
         known.gone.retain(|_, since| now - *since < LATE);
         known.gone.insert(last.id.clone(), now);
         known.remove(&last.session, &last.id);
@@ -154,9 +160,7 @@ impl Store {
 
     /// One Pod by its own UID.
     pub(super) fn find(&self, session: &str, id: &str) -> Option<Arc<PodSeen>> {
-        let known = self.locked();
-        let pods = known.pods.get(session)?;
-        pods.iter().find(|pod| pod.id == id).cloned()
+        self.locked().find(session, id).cloned()
     }
 
     /// Whether this process saw lately that this Pod is gone.
@@ -293,7 +297,30 @@ fn holds(pod: &PodSeen) -> &[(u16, Transport)] {
     }
 }
 
+/// Whether a game ended by itself or because its Pod was deleted. Its times cannot say it to the second: the API server tells the
+/// one and its node the other, each by a clock of its own. What was seen before does.
+fn in_the_order_seen(before: &PodSeen, pod: &mut PodSeen) {
+    let State::Ended(exit) = &mut pod.state else {
+        return;
+    };
+    match &before.state {
+        State::Ended(known) if !before.terminating && known.interrupted.is_none() => {
+            exit.interrupted.take_if(|word| word == DELETED);
+        }
+        State::Ended(_) => {}
+        State::Waiting(..) | State::NoFreePort(_) | State::Running { .. } | State::Lost => {
+            if before.terminating {
+                exit.interrupted.get_or_insert_with(|| DELETED.to_owned());
+            }
+        }
+    }
+}
+
 impl Known {
+    fn find(&self, session: &str, id: &str) -> Option<&Arc<PodSeen>> {
+        self.pods.get(session)?.iter().find(|pod| pod.id == id)
+    }
+
     fn remove(&mut self, session: &str, id: &str) {
         let Some(pods) = self.pods.get_mut(session) else {
             return;

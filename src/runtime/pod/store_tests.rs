@@ -23,6 +23,7 @@ fn pod(id: &str, version: u64, state: State) -> PodSeen {
         address: Some("10.202.1.7".to_owned()),
         bound: vec![(7001, Transport::Udp)],
         terminating: false,
+        started: None,
         state,
     }
 }
@@ -32,14 +33,7 @@ fn pending(id: &str, version: u64) -> PodSeen {
 }
 
 fn running(id: &str, version: u64) -> PodSeen {
-    pod(
-        id,
-        version,
-        State::Running {
-            started: None,
-            ready: true,
-        },
-    )
+    pod(id, version, State::Running { ready: true })
 }
 
 fn ended(id: &str, version: u64) -> PodSeen {
@@ -65,6 +59,48 @@ async fn an_older_word_changes_nothing_and_a_list_always_counts() {
         State::Running { .. }
     ));
     assert!(store.apply(pending("p", 5), Came::InAList));
+}
+
+fn deleted(pod: PodSeen) -> PodSeen {
+    PodSeen {
+        terminating: true,
+        ..pod
+    }
+}
+
+fn interrupted(pod: PodSeen) -> PodSeen {
+    let interrupted = Some(DELETED.to_owned());
+    PodSeen {
+        state: State::Ended(Exit {
+            interrupted,
+            ..Exit::default()
+        }),
+        ..pod
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_behind_made_of_a_deletion_by_hand_an_end_by_itself() {
+    let store = Store::default();
+    store.apply(deleted(running("p", 7)), Came::AsAnEvent);
+    store.apply(deleted(ended("p", 8)), Came::AsAnEvent);
+    let known = store.find("s", "p").expect("it is there");
+    assert_eq!(*known, interrupted(deleted(ended("p", 8))));
+    // The last word of another one is the first of its end.
+    let store = Store::default();
+    store.apply(deleted(running("q", 7)), Came::AsAnEvent);
+    store.deleted(deleted(ended("q", 8)));
+    let (last, _) = store.of("s", Some(0)).remove(0);
+    assert_eq!(*last, interrupted(deleted(ended("q", 8))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_ahead_made_of_an_end_by_itself_a_deletion() {
+    let store = Store::default();
+    store.apply(ended("p", 7), Came::AsAnEvent);
+    store.apply(interrupted(deleted(ended("p", 8))), Came::AsAnEvent);
+    let known = store.find("s", "p").expect("it is there");
+    assert_eq!(*known, deleted(ended("p", 8)));
 }
 
 #[tokio::test(start_paused = true)]

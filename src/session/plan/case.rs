@@ -72,6 +72,13 @@ impl<'a> Case<'a> {
         whole_second(self.o.now)
     }
 
+    /// When the game of this container began, or of the one on record where it does not say.
+    pub fn start_time_of(&self, c: Option<&Container>) -> Option<Timestamp> {
+        let told = c.and_then(|c| c.started).map(whole_second);
+        let known = self.o.facts.container.as_ref();
+        told.or_else(|| known.and_then(|known| known.start_time))
+    }
+
     pub fn is_old(&self, c: &Container) -> bool {
         self.attempt.is_some_and(|n| c.attempt < n)
     }

@@ -6,7 +6,7 @@ use super::case::{Case, says, warning};
 use super::stopping::{finish_time, without_endpoints};
 use super::{Phase, Plan, Report, Row};
 use crate::api::{RestartPolicy, RuntimeKind};
-use crate::session::facts::{Facts, Finish, RecordedExit, whole_second};
+use crate::session::facts::{Facts, Finish, RecordedExit};
 use crate::session::reason::Reason;
 use crate::session::seen::{Container, End, Exit, Made};
 
@@ -106,7 +106,7 @@ pub(super) fn cause(case: &Case<'_>, c: &Container, exit: &Exit) -> Cause {
             exit_code: exit.code,
             signal: exit.signal(),
             oom_killed: exit.oom_killed,
-            start_time: c.started.map(whole_second),
+            start_time: case.start_time_of(Some(c)),
             finish_time: Some(finish_time(case, Some(exit))),
         },
         reason: word,
@@ -130,7 +130,8 @@ fn failure(case: &Case<'_>, c: &Container, exit: &Exit) -> (Reason, String) {
 
 fn was_ready(case: &Case<'_>, c: &Container, exit: &Exit) -> bool {
     let asked_for_nothing = case.terms(Some(c)).is_some_and(|t| t.readiness.is_none());
-    case.o.facts.ready_time().is_some() || exit.ready_in_log || asked_for_nothing
+    let known = case.o.facts.ready_time().is_some() || case.o.memo.ready;
+    known || exit.ready_in_log || asked_for_nothing
 }
 
 /// The row of interruptions with this one in it.
@@ -166,7 +167,6 @@ fn lost_with_engine(case: &Case<'_>) -> Cause {
 }
 
 fn without_exit(case: &Case<'_>, reason: Reason, message: String) -> Cause {
-    let known = case.o.facts.container.as_ref();
     Cause {
         exit: RecordedExit {
             attempt: case.attempt.unwrap_or(0),
@@ -174,7 +174,7 @@ fn without_exit(case: &Case<'_>, reason: Reason, message: String) -> Cause {
             exit_code: None,
             signal: None,
             oom_killed: false,
-            start_time: known.and_then(|k| k.start_time),
+            start_time: case.start_time_of(None),
             finish_time: Some(case.record_time()),
         },
         reason,

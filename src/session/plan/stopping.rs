@@ -141,17 +141,13 @@ pub(super) fn gone(case: &Case<'_>) -> Option<Plan> {
 fn stopped(case: &Case<'_>, stop: &Stop, end: Option<(&Container, &Exit)>) -> Plan {
     let c = end.map(|(c, _)| c);
     let exit = end.map(|(_, exit)| exit);
-    let known = case.o.facts.container.as_ref();
     let last_exit = RecordedExit {
         attempt: stop.attempt,
         reason: stop.reason.as_str().to_owned(),
         exit_code: exit.and_then(|e| e.code),
         signal: exit.and_then(Exit::signal),
         oom_killed: exit.is_some_and(|e| e.oom_killed),
-        start_time: c
-            .and_then(|c| c.started)
-            .map(whole_second)
-            .or_else(|| known.and_then(|k| k.start_time)),
+        start_time: case.start_time_of(c),
         finish_time: Some(finish_time(case, exit)),
     };
     let mut facts = Facts {

@@ -1,5 +1,7 @@
 //! How Pods come and go: an object that is deleted stays until its kubelet has ended the game. Never blocks.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -51,7 +53,7 @@ impl Memory {
         kind: &Kind,
         key: &Key,
         grace: Option<i64>,
-    ) -> Value {
+    ) -> Arc<Value> {
         let old = self.store.get(key).cloned().expect("it was found");
         let own = old["spec"]["terminationGracePeriodSeconds"].as_i64();
         let grace = grace.or(own).unwrap_or(GRACE);
@@ -60,7 +62,7 @@ impl Memory {
         }
         let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
         if before.is_some_and(|before| before <= grace) {
-            return Value::clone(&old);
+            return old;
         }
         if before.is_none() && old["status"]["phase"] == "Running" {
             let told = container(&old, Life::Signalled);
@@ -73,7 +75,7 @@ impl Memory {
         meta::set(&mut marked, "deletionGracePeriodSeconds", json!(grace));
         let stored = self.store.put(key.clone(), marked);
         self.note(who);
-        Value::clone(&stored)
+        stored
     }
 
     /// Tells the history of containers and volumes what became of an object.

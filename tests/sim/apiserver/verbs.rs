@@ -23,8 +23,8 @@ pub struct Memory {
     pub(super) clock: SimClock,
     pub(super) history: History,
     uids: u64,
-    /// Of Leases and Events: how many of them are written tells nobody's uid.
-    records: u64,
+    /// Of what controllers make: how many of these there are tells no session's uid.
+    made: u64,
     /// What each manager applied last, by uid, manager and endpoint: a change of it alone is a change of the object.
     applied: BTreeMap<(String, String, bool), Value>,
 }
@@ -47,7 +47,7 @@ impl Memory {
             clock,
             history,
             uids,
-            records: 0,
+            made: 0,
             applied: BTreeMap::new(),
         }
     }
@@ -65,7 +65,7 @@ impl Memory {
             clock: SimClock::new(),
             history: History::default(),
             uids: 0,
-            records: 0,
+            made: 0,
             applied: BTreeMap::new(),
         };
         for name in ["default", "kube-system"] {
@@ -164,9 +164,15 @@ impl Memory {
                 return Err(Refused::not_found("", "namespaces", namespace));
             }
         }
-        let is_record = matches!(kind.plural.as_str(), "leases" | "events");
-        let (group, count) = if is_record {
-            (0x9000, &mut self.records)
+        let made_by_controllers = [
+            "leases",
+            "events",
+            "pods",
+            "services",
+            "persistentvolumeclaims",
+        ];
+        let (group, count) = if made_by_controllers.contains(&kind.plural.as_str()) {
+            (0x9000, &mut self.made)
         } else {
             (0x8000, &mut self.uids)
         };

@@ -1,11 +1,16 @@
 //! What befalls Pods and nodes in a scenario: people, the scheduler and the kubelets, by the words of those.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Cluster, Game, PODS, Stage, key_of};
+use crate::faults::Outage;
 use crate::history::Life;
+
+/// Of a kubelet, and of a node.
+const RESTART: Duration = Duration::from_secs(3);
 
 impl Cluster {
     /// The Pods of this session.
@@ -108,13 +113,39 @@ impl Cluster {
         self.look();
     }
 
-    /// How many Pods each kubelet admits; the scheduler knows nothing of it.
+    /// Whether no registry has this image.
     pub fn no_image(&self, image: &str, missing: bool) {
         let mut state = self.lock();
         if missing {
             state.missing.insert(image.to_owned());
         } else {
             state.missing.remove(image);
+        }
+    }
+
+    /// What a script does to an engine, done to all nodes: their kubelets are away, or their games end with their power.
+    pub fn strike(self: &Arc<Self>, does: Outage) {
+        // Whoever took one away already brings it back.
+        if self
+            .lock()
+            .nodes
+            .values()
+            .any(|node| !(node.on && node.reports))
+        {
+            return;
+        }
+        let after = match does {
+            Outage::Away { ms } | Outage::Frozen { ms } => Duration::from_millis(ms),
+            Outage::RestartsLive | Outage::RestartsEmpty | Outage::DiesEmpty => RESTART,
+        };
+        for node in self.names() {
+            let silence = match does {
+                Outage::Away { .. } | Outage::Frozen { .. } | Outage::RestartsLive => {
+                    self.silence(&node)
+                }
+                Outage::RestartsEmpty | Outage::DiesEmpty => self.lose_power(&node),
+            };
+            self.later(after, move |cluster| cluster.speak_after(&node, silence));
         }
     }
 

@@ -170,13 +170,16 @@ impl Cluster {
         let Some(game) = state.games.get_mut(id) else {
             return;
         };
-        match &game.stage {
-            Stage::Running { run: of, .. } if run.is_none_or(|run| run == *of) => {}
+        let started = match &game.stage {
+            Stage::Running {
+                run: of, started, ..
+            } if run.is_none_or(|run| run == *of) => *started,
             _ => return,
-        }
+        };
         game.stage = Stage::Ended {
             code,
             reason,
+            started,
             finished: self.clock.now(),
         };
         let game = game.clone();
@@ -297,12 +300,13 @@ fn said_of(game: &Game) -> Value {
         Stage::Ended {
             code,
             reason,
+            started,
             finished,
         } => json!({
             "phase": if *code == 0 { "Succeeded" } else { "Failed" },
             "containerStatuses": container(
                 json!({"terminated": {
-                    "exitCode": code, "reason": reason, "startedAt": stamp(*finished), "finishedAt": stamp(*finished),
+                    "exitCode": code, "reason": reason, "startedAt": stamp(*started), "finishedAt": stamp(*finished),
                 }}),
                 false,
             ),

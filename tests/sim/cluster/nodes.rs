@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Cluster, NODES, Node, PODS, START, Stage, key_of};
+use super::{Cluster, Game, NODES, Node, PODS, START, Stage, key_of};
 use crate::apiserver::{Key, Verb, Write};
-use crate::history::Life;
+use crate::history::{Life, Told, What};
 
 /// A node that says nothing for so long is not ready.
 const SILENCE: Duration = Duration::from_secs(40);
@@ -60,7 +60,8 @@ impl Cluster {
     }
 
     /// Its kubelet ends; its games run on.
-    pub(super) fn silence(self: &Arc<Self>, name: &str) {
+    pub(super) fn silence(self: &Arc<Self>, name: &str) -> usize {
+        self.tell(Told::Away);
         let silence = {
             let mut state = self.lock();
             let node = state.nodes.get_mut(name).expect("there are two");
@@ -70,6 +71,14 @@ impl Cluster {
         };
         let name = name.to_owned();
         self.later(SILENCE, move |cluster| cluster.not_ready(&name, silence));
+        silence
+    }
+
+    /// It is back from this silence, unless another one came meanwhile.
+    pub(super) fn speak_after(self: &Arc<Self>, name: &str, silence: usize) {
+        if self.is_silent(name, silence) {
+            self.speak(name);
+        }
     }
 
     fn is_silent(&self, name: &str, silence: usize) -> bool {
@@ -115,7 +124,8 @@ impl Cluster {
             node.on = true;
             node.reports = true;
             let here = state.games.iter().filter(|(_, game)| game.node == name);
-            let begun = here.filter(|(_, game)| game.stage == Stage::Starting);
+            let awaits = |game: &Game| matches!(game.stage, Stage::Starting | Stage::Waiting(..));
+            let begun = here.filter(|(_, game)| awaits(game));
             begun.map(|(id, _)| id.clone()).collect()
         };
         for id in begun {
@@ -126,22 +136,24 @@ impl Cluster {
             self.later(AGAIN, move |cluster| cluster.speak(&name));
             return;
         }
+        self.tell(Told::Back);
         self.look();
     }
 
     /// Everything on it ends at once, and nobody says so.
-    pub(super) fn lose_power(self: &Arc<Self>, name: &str) {
+    pub(super) fn lose_power(self: &Arc<Self>, name: &str) -> usize {
         let (mut died, finished) = (Vec::new(), self.clock.now());
         {
             let mut state = self.lock();
             state.nodes.get_mut(name).expect("there are two").on = false;
             for game in state.games.values_mut().filter(|game| game.node == name) {
-                if game.is_live() {
+                if let Stage::Running { started, .. } = game.stage {
                     died.push(game.clone());
                     // What its kubelet finds of it when it is back: a Pod without its container.
                     game.stage = Stage::Ended {
                         code: 137,
                         reason: "ContainerStatusUnknown",
+                        started,
                         finished,
                     };
                 }
@@ -150,7 +162,7 @@ impl Cluster {
         for game in died {
             self.note("world", &game, Life::Exited(137));
         }
-        self.silence(name);
+        self.silence(name)
     }
 
     /// The node is taken out of the cluster: its Pods go by force.
@@ -161,20 +173,36 @@ impl Cluster {
             status: false,
             body: json!({}),
         };
-        self.server.write("administrator", write);
+        if ![200, 404].contains(&self.server.write("administrator", write)) {
+            let name = name.to_owned();
+            self.later(AGAIN, move |cluster| cluster.forget_node(&name));
+            return;
+        }
         self.force_all(name);
     }
 
     /// A person says that the node is off: its Pods go by force, the node stays.
     pub(super) fn force_all(self: &Arc<Self>, name: &str) {
+        self.tell(Told::Back);
+        let mut done = true;
         for pod in self.server.objects(PODS) {
             if pod["spec"]["nodeName"] == *name {
                 let key = key_of(&pod, PODS);
                 let failed = json!({"phase": "Failed"});
                 self.write_status("pod-garbage-collector", &key, &failed);
-                self.disrupt(&pod, "DeletionByPodGC", "pod-garbage-collector", Some(0));
+                done &= self.disrupt(&pod, "DeletionByPodGC", "pod-garbage-collector", Some(0));
             }
         }
+        if !done {
+            let name = name.to_owned();
+            self.later(AGAIN, move |cluster| cluster.force_all(&name));
+        }
+    }
+
+    /// Whether what runs there is to be seen, as of an engine.
+    fn tell(&self, what: Told) {
+        self.history
+            .add(self.clock.elapsed(), "cluster", What::Engine(what));
     }
 
     /// Says why a Pod is deleted, and deletes it.

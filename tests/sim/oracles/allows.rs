@@ -73,6 +73,7 @@ impl Allows {
                 // What one decided to make before the other did away with it is made late: one life more.
                 Fault::Pause { .. } | Fault::Rival { .. } => allows.lives = false,
                 Fault::Away { .. } => allows.unseen = true,
+                Fault::Fail { .. } if fault.may_hang() => allows.unseen = true,
                 Fault::Unelected
                 | Fault::Crash { .. }
                 | Fault::Fail { .. }

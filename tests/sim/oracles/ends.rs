@@ -20,12 +20,20 @@ pub fn same(
         all.map(|(name, session)| ((*name).to_owned(), masked(story, session, allows.end, ids)))
             .collect()
     };
-    let (ours, mut theirs) = (sessions(story), sessions(undisturbed));
+    let (mut ours, mut theirs) = (sessions(story), sessions(undisturbed));
     if allows.unseen && allows.end == End::Same {
         for (name, theirs) in &mut theirs {
             if ours.get(name).is_some_and(ended_unseen) {
                 without_readiness(theirs);
             }
+        }
+    }
+    for (name, ours) in &mut ours {
+        if let Some(theirs) = theirs.get_mut(name)
+            && (went_unseen(ours) || went_unseen(theirs))
+        {
+            without_exit(ours);
+            without_exit(theirs);
         }
     }
     if ours != theirs {
@@ -68,6 +76,20 @@ fn without_readiness(session: &mut Value) {
         for with_it in ["container", "game", "startTime"] {
             status.remove(with_it);
         }
+    }
+}
+
+/// Its last Pod went while nobody watched it: what its game ended with is on no record.
+fn went_unseen(session: &Value) -> bool {
+    let status = &session["status"];
+    status["runtime"] == "Pod" && status["lastExit"]["exitCode"].is_null()
+}
+
+/// And so whether it was ended because somebody wished it, or before.
+fn without_exit(session: &mut Value) {
+    if let Some(status) = session["status"].as_object_mut() {
+        status.remove("lastExit");
+        status.remove("stop");
     }
 }
 

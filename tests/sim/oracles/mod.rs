@@ -75,12 +75,13 @@ pub fn judge(
     let ends_unseen = undisturbed.is_some_and(|undisturbed| {
         ended_unseen(&story) > ended_unseen(&undisturbed.story) && allows.engine_restarts
     });
-    let otherwise = forgets_why(&story) || goes_otherwise(&story) || ends_unseen;
+    let never_ready = allows.unseen && ended_before_ready(&story);
+    let otherwise = forgets_why(&story) || goes_otherwise(&story) || ends_unseen || never_ready;
     if !otherwise {
         let promised = clean.map_or(scenario.within, |clean| clean.converged);
         in_time(run, promised + allows.seconds, &mut wrong);
     }
-    let late_starts = lives::one_at_a_time(&story, &mut wrong);
+    let late_starts = lives::one_at_a_time(&story, scenario.forced, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
     let lie = undisturbed.map_or(status::IN_A_STORY, |undisturbed| undisturbed.longest_lie);
@@ -147,6 +148,14 @@ fn ended_unseen(story: &Story<'_>) -> usize {
         }
     }
     ended
+}
+
+/// The kubelet of a Pod that has ended does not say any more whether it had been ready.
+fn ended_before_ready(story: &Story<'_>) -> bool {
+    story.sessions.values().any(|session| {
+        let status = &session["status"];
+        status["runtime"] == "Pod" && status["lastExit"]["reason"] == "ExitedBeforeReady"
+    })
 }
 
 /// Somebody found a container gone, or in another state, that he wanted to do something to: his story goes otherwise.

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub steps: Vec<(&'static str, Step)>,
     /// Somebody acts while the controller is still at work: which containers lived depends on who was first.
     pub races: bool,
+    /// Somebody takes a Pod away by force, whatever runs of it: two may live.
+    pub forced: bool,
     /// Where it ends depends on who was first, so that under a fault it may rightly end elsewhere.
     pub open: bool,
     /// Virtual seconds in which the last step comes true when nothing goes wrong.

@@ -41,6 +41,7 @@ pub fn scenario(name: &'static str) -> Scenario {
         before: Vec::new(),
         steps: Vec::new(),
         races: false,
+        forced: false,
         open: false,
         within: WITHIN,
         who: FRIDAY,
@@ -125,6 +126,12 @@ impl Scenario {
     /// Happens before the Game and the sessions are made.
     pub fn first(mut self, what: &'static str, hand: fn(&Scene<'_>)) -> Scenario {
         self.before.push(Step::World(what, hand));
+        self
+    }
+
+    /// Somebody takes a Pod away by force, whatever runs of it.
+    pub fn forced(mut self) -> Scenario {
+        self.forced = true;
         self
     }
 

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::NAMESPACE;
 use crate::apiserver::Server;
 use crate::clock::SimClock;
+use crate::cluster::Cluster;
 use crate::engine::Engine;
 use crate::faults::{Fault, Outage, Position, Whose};
 use crate::history::{History, What};
@@ -41,8 +42,8 @@ const ENGINE_RESTART: Duration = Duration::from_secs(3);
 pub(super) struct Host {
     pub server: Arc<Server>,
     pub engine: Arc<Engine>,
-    /// Where games run.
-    pub runtime: RuntimeKind,
+    /// Where games run, if not on the engine.
+    pub cluster: Option<Arc<Cluster>>,
     pub striking: Striking,
     /// Of the API server.
     pub world_clock: SimClock,
@@ -143,7 +144,10 @@ impl Host {
         let what = What::Note(fault.to_string());
         self.history.add(self.clock.elapsed(), "world", what);
         match fault {
-            Fault::Engine { does, .. } => self.strikes_engine(*does),
+            Fault::Engine { does, .. } => match &self.cluster {
+                None => self.strikes_engine(*does),
+                Some(cluster) => cluster.strike(*does),
+            },
             Fault::Clock { seconds, whose, .. } => {
                 let by = SignedDuration::from_secs(*seconds);
                 self.clock.jump(by);
@@ -224,7 +228,11 @@ impl Host {
                 .to_owned(),
             controller: "dillinger-runner".to_owned(),
         };
-        let runtime: Arc<dyn Runtime> = match self.runtime {
+        let kind = match self.cluster {
+            None => RuntimeKind::Docker,
+            Some(_) => RuntimeKind::Pod,
+        };
+        let runtime: Arc<dyn Runtime> = match kind {
             RuntimeKind::Docker => self.engine.door(process.clone(), striking.clone()),
             RuntimeKind::Pod => {
                 let ages = ages.clone();
@@ -243,7 +251,7 @@ impl Host {
             client,
             stops: self.panics.then(stops),
             runtime,
-            kind: self.runtime,
+            kind,
             owner,
             provision_deadline: Duration::from_secs(3600),
             namespaces: Vec::new(),

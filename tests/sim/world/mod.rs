@@ -105,7 +105,7 @@ impl World {
         let host = Host {
             server: server.clone(),
             engine: engine.clone(),
-            runtime,
+            cluster: cluster.clone(),
             striking: striking.clone(),
             world_clock: clock.clone(),
             clock: host_clock,

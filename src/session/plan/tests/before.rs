@@ -135,7 +135,10 @@ fn p2_a_game_that_its_watch_brings_a_moment_after_the_session_was_never_said_to_
     assert_eq!(plan.next, in_seconds(1));
     assert_eq!(said_by(&plan).not_before, Some(ago(-1)));
     assert!(plan.events.is_empty());
-    let plan = met(&seen_first.given(|o| o.memo.able_since = Some(ago(2))), Row::P2);
+    let plan = met(
+        &seen_first.given(|o| o.memo.able_since = Some(ago(2))),
+        Row::P2,
+    );
     assert_eq!((plan.next, plan.events.len()), (in_seconds(600), 1));
 }
 

@@ -151,6 +151,10 @@ fn e2_a_game_that_was_ready_and_ends_with_code_0_is_completed() {
         ready().seeing(exit(code(0))),
         recorded().seeing(exit(in_log)),
         recorded().seeing(Seen::Exited(without_readiness, code(0))),
+        // Its readiness could not be recorded before it ended.
+        recorded()
+            .given(|o| o.memo.ready = true)
+            .seeing(exit(code(0))),
     ] {
         let plan = met(&o, Row::E2);
         assert_eq!(said_by(&plan).phase, Phase::Succeeded);

@@ -123,6 +123,7 @@ fn details() -> impl Strategy<Value = Details> {
                 confirmed: confirmed.then(|| RESOURCE_VERSION.to_owned()),
                 doubt_since: doubt.map(ago),
                 able_since: able.map(ago),
+                ready: pulled.is_some(),
                 trouble: refused.map(|_| "no space left on device".to_owned()),
             },
         );
