@@ -23,3 +23,6 @@ mod sweep;
 mod world;
 
 mod apiserver_tests;
+
+#[global_allocator]
+static MALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -3,10 +3,11 @@
 //! Each decision is logged with its row. A run has a thread of its own, and what is logged there while it lasts is its.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Once;
+use std::sync::{LazyLock, Once};
 
+use dillinger_runner::session::plan::Row;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
@@ -14,11 +15,14 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 thread_local! {
-    static MET: RefCell<BTreeSet<String>> = RefCell::default();
+    static MET: RefCell<BTreeSet<Row>> = RefCell::default();
 }
 
 /// Where decisions are logged.
 const DECISIONS: &str = "dillinger_runner::controller::reconcile";
+
+static BY_NAME: LazyLock<BTreeMap<String, Row>> =
+    LazyLock::new(|| Row::ALL.map(|row| (format!("{row:?}"), row)).into());
 
 /// A run begins on this thread. `SIM_LOG=debug` shows what its controllers say.
 pub fn begin() {
@@ -40,7 +44,7 @@ pub fn begin() {
 }
 
 /// What was met since.
-pub fn end() -> BTreeSet<String> {
+pub fn end() -> BTreeSet<Row> {
     MET.with_borrow_mut(std::mem::take)
 }
 
@@ -48,16 +52,18 @@ struct Rows;
 
 impl<S: Subscriber> Layer<S> for Rows {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        event.record(&mut Row);
+        event.record(&mut Found);
     }
 }
 
-struct Row;
+struct Found;
 
-impl Visit for Row {
+impl Visit for Found {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "row" {
-            MET.with_borrow_mut(|met| met.insert(format!("{value:?}")));
+            let row = BY_NAME.get(&format!("{value:?}"));
+            let row = row.expect("a row of the table is logged");
+            MET.with_borrow_mut(|met| met.insert(*row));
         }
     }
 }

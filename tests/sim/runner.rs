@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dillinger_runner::session::plan::Row;
+
 use crate::faults::FaultScript;
 use crate::oracles::{Judged, Undisturbed, judge};
 use crate::scenarios::{self, Run, Scenario};
@@ -34,7 +36,7 @@ pub fn chosen() -> Vec<Scenario> {
 pub struct Played {
     pub judged: Judged,
     pub seconds: f64,
-    pub rows: BTreeSet<String>,
+    pub rows: BTreeSet<Row>,
 }
 
 /// Plays one schedule and judges it; a simulation that panics is wrong too.

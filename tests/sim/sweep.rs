@@ -45,7 +45,7 @@ struct Table {
     open: BTreeMap<(Kind, &'static str), usize>,
     took: BTreeMap<Kind, Duration>,
     late_starts: BTreeMap<(Kind, &'static str), usize>,
-    rows: BTreeSet<String>,
+    rows: BTreeSet<Row>,
     seconds: f64,
     found: Vec<String>,
 }
@@ -66,7 +66,7 @@ fn whatever_goes_wrong_every_session_ends_as_it_would_have() {
         .map(|runs| runs.each_ref().map(Undisturbed::of))
         .collect();
     for Undisturbed { run, .. } in clean.iter().flatten() {
-        table.rows.extend(run.rows.iter().cloned());
+        table.rows.extend(&run.rows);
     }
     let mut crashed: BTreeMap<&str, Vec<(FaultScript, Met)>> = BTreeMap::new();
     if kinds
@@ -284,10 +284,9 @@ impl Table {
     }
 
     fn print_rows(&self) {
-        let met = |row: &Row| self.rows.contains(&format!("{row:?}"));
         let missing: Vec<String> = Row::ALL
             .iter()
-            .filter(|row| !met(row))
+            .filter(|row| !self.rows.contains(*row))
             .map(|row| format!("{row:?}"))
             .collect();
         println!(

@@ -22,8 +22,11 @@ pub fn same(
     };
     let (mut ours, mut theirs) = (sessions(story), sessions(undisturbed));
     if allows.unseen && allows.end == End::Same {
-        for (name, theirs) in &mut theirs {
-            if ours.get(name).is_some_and(ended_unseen) {
+        for (name, ours) in &mut ours {
+            if let Some(theirs) = theirs.get_mut(name)
+                && ended_unseen(ours)
+            {
+                without_readiness(ours);
                 without_readiness(theirs);
             }
         }

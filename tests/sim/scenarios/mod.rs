@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dillinger_runner::api::RuntimeKind;
+use dillinger_runner::session::plan::Row;
 use serde_json::Value;
 
 use crate::engine::Play;
@@ -85,7 +86,7 @@ pub struct Run {
     /// What controllers met: writes, calls, events.
     pub met: Met,
     /// Rows of the state table that the controllers planned.
-    pub rows: BTreeSet<String>,
+    pub rows: BTreeSet<Row>,
     /// Faults that never struck.
     pub left: FaultScript,
     /// The step that did not come true.

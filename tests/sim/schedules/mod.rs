@@ -102,18 +102,20 @@ impl Kind {
     /// `SIM_QUICK=1` plays every so many-th schedule of this kind, over all scenarios; None: it plays none.
     pub fn quick(self) -> Option<usize> {
         match self {
-            Kind::Crash | Kind::Panic | Kind::Terminated => Some(1),
-            Kind::Expired | Kind::EngineEvent | Kind::StaleWatch => Some(2),
-            Kind::Event => Some(4),
-            Kind::Call => Some(8),
-            Kind::Crashes
-            | Kind::CrashAndCall
+            Kind::Crash | Kind::Panic | Kind::Terminated | Kind::Expired | Kind::EngineEvent => {
+                Some(1)
+            }
+            Kind::Clock => Some(1),
+            Kind::Crashes => Some(2),
+            Kind::CrashAndCall
+            | Kind::Call
+            | Kind::StaleWatch
+            | Kind::Event
             | Kind::ServerAway
             | Kind::Restored
             | Kind::Engine
             | Kind::Leaders
-            | Kind::Paused
-            | Kind::Clock => None,
+            | Kind::Paused => None,
         }
     }
 

@@ -331,3 +331,34 @@ async fn away(server: Arc<Server>, striking: Striking, fault: Fault) {
     tokio::time::sleep(Duration::from_millis(for_ms)).await;
     server.set_mode(Mode::Up);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_that_is_over_leaves_nothing_in_memory() {
+        for runtime in [RuntimeKind::Docker, RuntimeKind::Pod] {
+            let here = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("a runtime");
+            let (server, engine, cluster) = here.block_on(async {
+                let world = World::with(&FaultScript::default(), vec![Play::well()], runtime);
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                world.end();
+                (
+                    Arc::downgrade(&world.server),
+                    Arc::downgrade(&world.engine),
+                    world.cluster.as_ref().map(Arc::downgrade),
+                )
+            });
+            drop(here);
+            assert_eq!(server.strong_count(), 0, "servers with {runtime:?}");
+            assert_eq!(engine.strong_count(), 0, "engines with {runtime:?}");
+            let clusters = cluster.map_or(0, |cluster| cluster.strong_count());
+            assert_eq!(clusters, 0, "clusters with {runtime:?}");
+        }
+    }
+}
