@@ -307,6 +307,10 @@ fn in_the_order_seen(before: &PodSeen, pod: &mut PodSeen) {
         State::Ended(known) if !before.terminating && known.interrupted.is_none() => {
             exit.interrupted.take_if(|word| word == DELETED);
         }
+        // Its kubelet's own deletion, which takes it away, is a later one than that which ended it.
+        State::Ended(known) if known.interrupted.as_deref() == Some(DELETED) => {
+            exit.interrupted.get_or_insert_with(|| DELETED.to_owned());
+        }
         State::Ended(_) => {}
         State::Waiting(..) | State::NoFreePort(_) | State::Running { .. } | State::Lost => {
             if before.terminating {

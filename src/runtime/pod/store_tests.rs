@@ -103,6 +103,20 @@ async fn a_node_whose_clock_is_ahead_made_of_an_end_by_itself_a_deletion() {
     assert_eq!(*known, deleted(ended("p", 8)));
 }
 
+/// Its kubelet deletes it once more when the game has ended: the grace is 0 then, and the time of the deletion that moment.
+#[tokio::test(start_paused = true)]
+async fn the_last_word_of_a_pod_that_was_deleted_by_hand_made_of_it_an_end_by_itself() {
+    let store = Store::default();
+    store.apply(deleted(running("p", 7)), Came::AsAnEvent);
+    store.apply(interrupted(deleted(ended("p", 8))), Came::AsAnEvent);
+    store.apply(deleted(ended("p", 9)), Came::AsAnEvent);
+    let known = store.find("s", "p").expect("it is there");
+    assert_eq!(*known, interrupted(deleted(ended("p", 9))));
+    store.deleted(deleted(ended("p", 10)));
+    let (last, _) = store.of("s", Some(0)).remove(0);
+    assert_eq!(*last, interrupted(deleted(ended("p", 10))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_same_said_again_is_nothing_new() {
     let store = Store::default();

@@ -5,6 +5,8 @@ use crate::scenarios::Run;
 
 /// Virtual seconds. A crash: the restart, and the Lease of the one that died.
 const CRASH: f64 = 10.0;
+/// A panic: the wait after it, and a pull once more where it was lost that this one was under way.
+const PANIC: f64 = 3.0 * CRASH;
 /// A failed call: its longest deadline, and the wait after it.
 const FAILURE: f64 = 120.0;
 /// A lost event: until the next list or look, ten minutes apart; twice where the found one is lost again.
@@ -98,7 +100,8 @@ fn cost(fault: &Fault, whole: f64) -> f64 {
     let seconds = |ms: u64| ms as f64 / 1000.0;
     match fault {
         Fault::Unelected => 0.0,
-        Fault::Crash { .. } | Fault::Panic { .. } => CRASH,
+        Fault::Crash { .. } => CRASH,
+        Fault::Panic { .. } => PANIC,
         // Its drain.
         Fault::Terminate { .. } => 2.0 * CRASH,
         Fault::Fail { .. } => FAILURE,

@@ -77,11 +77,13 @@ pub fn all() -> Vec<Scenario> {
             .within(90),
         scenario("active deadline counts over a restart")
             .session(&json!({
-                "activeDeadlineSeconds": 40, "restartPolicy": "OnFailure",
+                // Longer than what was missed takes until it is found.
+                "activeDeadlineSeconds": 900, "restartPolicy": "OnFailure",
             }))
             .plays(&[Play::ends(5, 1), Play::well()])
             .attempt("Running", 1)
-            .phase("TimedOut"),
+            .phase("TimedOut")
+            .within(920),
         scenario("active deadline of a game that takes its whole grace")
             .session(&json!({
                 "activeDeadlineSeconds": 20, "terminationGracePeriodSeconds": 8,

@@ -42,7 +42,7 @@ pub use telling::{FRIDAY, scenario};
 
 /// What a fault may cost a step at most, on top of what the scenario takes undisturbed: a provision deadline of an hour
 /// that begins anew.
-const PATIENCE: Duration = Duration::from_secs(4000);
+const PATIENCE: Duration = Duration::from_secs(8000);
 
 /// One story; made by [`scenario`].
 #[derive(Clone, Debug)]

@@ -122,7 +122,9 @@ pub fn all() -> Vec<Scenario> {
             .world("a create arrives, and somebody starts it", |s| {
                 started_late(s, 0);
             })
-            .attempt("Running", 1),
+            .attempt("Running", 1)
+            // It is killed, or ends by itself where nobody heard of it.
+            .races(),
         scenario("a stray started late after the end")
             .plays(&[Play::ends(5, 0), Play::well()])
             .phase("Succeeded")
@@ -131,7 +133,8 @@ pub fn all() -> Vec<Scenario> {
                 started_late(s, 0);
             })
             .containers(&[])
-            .phase("Succeeded"),
+            .phase("Succeeded")
+            .races(),
         scenario("a stray that somebody removes slowly after the end")
             .plays(&[Play::ends(5, 0), Play::well()])
             .phase("Succeeded")

@@ -107,8 +107,8 @@ impl Kind {
             }
             Kind::Clock => Some(1),
             Kind::Crashes => Some(2),
+            Kind::Call => Some(8),
             Kind::CrashAndCall
-            | Kind::Call
             | Kind::StaleWatch
             | Kind::Event
             | Kind::ServerAway
