@@ -311,7 +311,7 @@ fn said_of(game: &Game) -> Value {
                 false,
             ),
         }),
-        Stage::Failed(reason, _) if reason.is_empty() => json!({}),
+        Stage::Failed("", _) => json!({}),
         Stage::Failed(reason, message) => json!({
             "phase": "Failed", "reason": reason, "message": message,
         }),

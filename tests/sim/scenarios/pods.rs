@@ -27,7 +27,7 @@ fn kubelets_return(s: &Scene<'_>) {
 }
 
 fn pod(name: &'static str) -> Scenario {
-    scenario(name).as_pods()
+    scenario(name).on_a_cluster()
 }
 
 pub fn all() -> Vec<Scenario> {

@@ -113,7 +113,7 @@ impl Scenario {
     }
 
     /// Its games run as Pods, and their kubelets ask whether they are ready.
-    pub fn as_pods(mut self) -> Scenario {
+    pub fn on_a_cluster(mut self) -> Scenario {
         self.runtime = RuntimeKind::Pod;
         self.game(&json!({"readiness": {"tcpSocket": {"port": "game"}}}))
     }
