@@ -2,7 +2,7 @@
 //! does to Pods of nodes that are gone. They read and write the simulated API server as their real ones do; what really
 //! runs on a node is known here alone, and told to the history.
 //!
-//! Held against a real kubelet by `tests/pods`, for each state of a Pod that the controller reads.
+//! Held against real ones for each state of a Pod that the controller reads: `tests/pods/states.yaml`.
 
 mod by_hand;
 mod kubelet;
@@ -30,8 +30,10 @@ const CLAIMS: &str = "persistentvolumeclaims";
 
 /// From the binding of a Pod to its game's first instruction.
 const START: Duration = Duration::from_millis(500);
-/// Between two tries to get an image.
-const PULL_AGAIN: Duration = Duration::from_secs(10);
+/// Between the two words of a kubelet that an image cannot be had, and from the second to the next try.
+const PULL_AGAIN: Duration = Duration::from_secs(5);
+/// From the word that a container ended to the one that its Pod did.
+const SUMMED_UP: Duration = Duration::from_secs(1);
 
 /// Scheduler, kubelets and controller manager of one cluster.
 pub struct Cluster {
@@ -89,13 +91,22 @@ enum Stage {
         run: usize,
     },
     Ended {
-        code: i32,
-        reason: &'static str,
-        started: Timestamp,
-        finished: Timestamp,
+        end: End,
+        /// The phase says so too, and no longer what it was before.
+        summed_up: bool,
     },
-    /// Its node lost it before it could say how it ended, or the Pod never ran: the status says it.
+    /// Its kubelet does not let it run, or not any more: the status says it.
     Failed(&'static str, String),
+}
+
+/// How a container ended, as its kubelet tells it.
+#[derive(Clone, Debug, PartialEq)]
+struct End {
+    code: i32,
+    reason: &'static str,
+    message: Option<String>,
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
 }
 
 impl Game {
@@ -154,7 +165,7 @@ impl Cluster {
             if pod["spec"]["nodeName"].is_string() {
                 self.tend(pod);
             } else {
-                self.schedule(pod, &pods);
+                self.schedule(pod);
             }
         }
         self.clear_away(&pods);
@@ -237,17 +248,6 @@ impl Cluster {
             verb: Verb::Patch,
             key,
             status: true,
-            body,
-        };
-        self.server.write(who, write) == 200
-    }
-
-    fn write_spec(&self, who: &str, key: &Key, spec: &Value) -> bool {
-        let body = json!({"spec": spec});
-        let write = Write {
-            verb: Verb::Patch,
-            key,
-            status: false,
             body,
         };
         self.server.write(who, write) == 200

@@ -57,18 +57,29 @@ impl Memory {
         let old = self.store.get(key).cloned().expect("it was found");
         let own = old["spec"]["terminationGracePeriodSeconds"].as_i64();
         let grace = grace.or(own).unwrap_or(GRACE);
-        if grace == 0 || !is_held(&old) {
-            return self.remove(who, kind, key, &old);
-        }
         let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
+        if grace == 0 || !is_held(&old) {
+            // Its last two words: that it goes now, and that it is gone.
+            let last = match before {
+                Some(0) => old,
+                Some(_) | None => self.mark_deleted(who, key, &old, 0),
+            };
+            return self.remove(who, kind, key, &last);
+        }
         if before.is_some_and(|before| before <= grace) {
             return old;
         }
-        if before.is_none() && old["status"]["phase"] == "Running" {
+        let game = &old["status"]["containerStatuses"][0]["state"];
+        if before.is_none() && game["running"].is_object() {
             let told = container(&old, Life::Signalled);
             self.history.add(self.clock.elapsed(), who, told);
         }
-        let mut marked = Value::clone(&old);
+        self.mark_deleted(who, key, &old, grace)
+    }
+
+    /// A shorter grace counts from now, and not from the first deletion.
+    fn mark_deleted(&mut self, who: &str, key: &Key, old: &Value, grace: i64) -> Arc<Value> {
+        let mut marked = Value::clone(old);
         let end = self.clock.now() + SignedDuration::from_secs(grace);
         let end = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         meta::set(&mut marked, "deletionTimestamp", json!(end));

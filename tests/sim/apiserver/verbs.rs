@@ -189,6 +189,9 @@ impl Memory {
         if kind.status && kind.schema.is_some() {
             object.as_object_mut().expect("typed").remove("status");
         }
+        if kind.plural == pods::PODS {
+            object["status"] = json!({"phase": "Pending"});
+        }
         if let Some(schema) = &kind.schema {
             schema.admit(&mut object);
         }

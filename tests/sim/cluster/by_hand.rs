@@ -94,7 +94,7 @@ impl Cluster {
     /// A person takes the nodes that are off out of service.
     pub fn out_of_service(self: &Arc<Self>) {
         for node in self.off() {
-            self.force_all(&node);
+            self.give_up_node(&node);
         }
     }
 
@@ -163,7 +163,8 @@ impl Cluster {
     pub fn next_is_refused(self: &Arc<Self>, uid: &str) {
         for pod in self.pods_of(uid) {
             let status = json!({
-                "phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource: pods",
+                "phase": "Failed", "reason": "OutOfpods", "conditions": [],
+                "message": "Pod was rejected: Node didn't have enough resource: pods",
             });
             self.write_status("kubelet", &key_of(&pod, PODS), &status);
         }

@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Cluster, Game, PODS, PULL_AGAIN, START, Stage, key_of, stamp};
+use super::scheduler::host_ports;
+use super::{Cluster, End, Game, PODS, PULL_AGAIN, START, SUMMED_UP, Stage, key_of, stamp};
 use crate::history::{Life, What};
 
 const KILLED: i32 = 137;
+/// Its two words for an image that it cannot get, in turns.
+const NO_IMAGE: &str = "ErrImagePull";
+const BACK_OFF: &str = "ImagePullBackOff";
+/// What it calls any image.
+const IMAGE: &str = "sha256:1";
 const DEFAULT_GRACE: i64 = 30;
 
 fn id_of(pod: &Value) -> String {
@@ -43,15 +50,23 @@ impl Cluster {
                 Some(game) => game.clone(),
                 None => {
                     let room = state.nodes[node].room;
-                    let others = state.games.values();
-                    let here = others.filter(|game| game.node == node && game.is_live());
+                    let ends =
+                        |game: &Game| matches!(game.stage, Stage::Ended { .. } | Stage::Failed(..));
+                    let all = state.games.values();
+                    let here: Vec<&Game> = all
+                        .filter(|game| game.node == node && !ends(game))
+                        .collect();
+                    let ports = host_ports(pod);
+                    let held = |game: &&Game| !host_ports(&game.pod).is_disjoint(&ports);
+                    let refused = |words: &str| format!("Pod was rejected: {words}");
                     let stage = if deleted {
                         Stage::Failed("", String::new())
-                    } else if here.count() >= room {
-                        Stage::Failed(
-                            "OutOfpods",
-                            "Node didn't have enough resource: pods".to_owned(),
-                        )
+                    } else if here.len() >= room {
+                        let words = "Node didn't have enough resource: pods";
+                        Stage::Failed("OutOfpods", refused(words))
+                    } else if here.iter().any(held) {
+                        let words = "Predicate NodePorts failed: node(s) didn't have free ports";
+                        Stage::Failed("NodePorts", refused(words))
                     } else {
                         Stage::Starting
                     };
@@ -102,9 +117,22 @@ impl Cluster {
         let image = image_of(&game.pod).to_owned();
         let stage = if state.missing.contains(&image) {
             let words = format!("failed to pull and unpack image \"{image}\": not found");
-            Stage::Waiting("ErrImagePull", words)
+            match game.stage {
+                Stage::Waiting(BACK_OFF, _) | Stage::Starting => Stage::Waiting(NO_IMAGE, words),
+                _ => Stage::Waiting(BACK_OFF, format!("Back-off pulling image: {words}")),
+            }
         } else if let Some(words) = play.refused {
-            Stage::Waiting("CreateContainerError", words.to_owned())
+            state.starts = run;
+            Stage::Ended {
+                end: End {
+                    code: 128,
+                    reason: "StartError",
+                    message: Some(words.to_owned()),
+                    started: Some(Timestamp::UNIX_EPOCH),
+                    finished: Some(self.clock.now()),
+                },
+                summed_up: false,
+            }
         } else {
             state.starts = run;
             Stage::Running {
@@ -113,7 +141,10 @@ impl Cluster {
                 run,
             }
         };
-        let waits = matches!(stage, Stage::Waiting(..));
+        let (waits, runs) = (
+            matches!(stage, Stage::Waiting(..)),
+            matches!(stage, Stage::Running { .. }),
+        );
         let game = state.games.get_mut(id).expect("it was found above");
         game.stage = stage;
         let game = game.clone();
@@ -121,6 +152,8 @@ impl Cluster {
         let again = id.to_owned();
         if waits {
             self.later(PULL_AGAIN, move |cluster| cluster.start_game(&again));
+        } else if !runs {
+            self.later(SUMMED_UP, move |cluster| cluster.sum_up(&again));
         } else {
             self.note(&game.maker, &game, Life::Running);
             self.plays_on(&again, run, play);
@@ -177,14 +210,33 @@ impl Cluster {
             _ => return,
         };
         game.stage = Stage::Ended {
-            code,
-            reason,
-            started,
-            finished: self.clock.now(),
+            end: End {
+                code,
+                reason,
+                message: None,
+                started: Some(started),
+                finished: Some(self.clock.now()),
+            },
+            // Of a Pod that it was told to end it says both at once.
+            summed_up: game.told,
         };
         let game = game.clone();
         drop(state);
         self.note(who, &game, Life::Exited(code));
+        if !game.told {
+            let id = id.to_owned();
+            self.later(SUMMED_UP, move |cluster| cluster.sum_up(&id));
+        }
+        self.look();
+    }
+
+    /// The phase of a Pod follows its container.
+    pub(super) fn sum_up(self: &Arc<Self>, id: &str) {
+        if let Some(game) = self.lock().games.get_mut(id)
+            && let Stage::Ended { summed_up, .. } = &mut game.stage
+        {
+            *summed_up = true;
+        }
         self.look();
     }
 
@@ -214,18 +266,45 @@ impl Cluster {
             }
             Stage::Running { .. } => {}
             Stage::Starting | Stage::Waiting(..) => {
-                let mut state = self.lock();
-                if let Some(game) = state.games.get_mut(&id) {
-                    game.told = true;
-                    game.stage = Stage::Failed("", String::new());
-                }
-                drop(state);
-                self.write_deletion("kubelet", &game.key, &id, Some(0));
+                let end = End {
+                    code: KILLED,
+                    reason: "ContainerStatusUnknown",
+                    message: Some(
+                        "The container could not be located when the pod was terminated".to_owned(),
+                    ),
+                    started: None,
+                    finished: None,
+                };
+                self.end_summed_up(pod, &id, end);
             }
-            Stage::Ended { .. } | Stage::Failed(..) => {
+            Stage::Ended {
+                end,
+                summed_up: false,
+            } => self.end_summed_up(pod, &id, end.clone()),
+            Stage::Ended {
+                summed_up: true, ..
+            }
+            | Stage::Failed(..) => {
                 self.write_deletion("kubelet", &game.key, &id, Some(0));
             }
         }
+    }
+
+    /// The last word about a Pod that goes, and it is gone.
+    fn end_summed_up(&self, pod: &Arc<Value>, id: &str, end: End) {
+        let mut state = self.lock();
+        let Some(game) = state.games.get_mut(id) else {
+            return;
+        };
+        game.told = true;
+        game.stage = Stage::Ended {
+            end,
+            summed_up: true,
+        };
+        let game = game.clone();
+        drop(state);
+        self.report(pod, &game);
+        self.write_deletion("kubelet", &game.key, id, Some(0));
     }
 
     /// Writes what the status does not say yet.
@@ -276,44 +355,62 @@ fn grace_of(pod: &Value) -> Duration {
 /// The fields of a Pod's status that its kubelet keeps.
 fn said_of(game: &Game) -> Value {
     let address = format!("10.202.{}.7", game.node.trim_start_matches("node"));
-    let container = |state: Value, ready: bool| {
+    let container = |state: Value, ready: bool, image_id: &str| {
         json!([{
-            "name": "game", "image": image_of(&game.pod), "imageID": "sha256:1", "restartCount": 0,
+            "name": "game", "image": image_of(&game.pod), "imageID": image_id, "restartCount": 0,
             "ready": ready, "started": ready, "state": state,
         }])
     };
     match &game.stage {
         Stage::Starting => json!({
             "phase": "Pending",
-            "containerStatuses": container(json!({"waiting": {"reason": "ContainerCreating"}}), false),
+            "containerStatuses":
+                container(json!({"waiting": {"reason": "ContainerCreating"}}), false, ""),
         }),
         Stage::Waiting(reason, message) => json!({
-            "phase": "Pending",
+            "phase": "Pending", "podIP": address,
             "containerStatuses":
-                container(json!({"waiting": {"reason": reason, "message": message}}), false),
+                container(json!({"waiting": {"reason": reason, "message": message}}), false, ""),
         }),
         Stage::Running { started, ready, .. } => json!({
             "phase": "Running", "podIP": address,
             "containerStatuses":
-                container(json!({"running": {"startedAt": stamp(*started)}}), *ready),
+                container(json!({"running": {"startedAt": stamp(*started)}}), *ready, IMAGE),
         }),
-        Stage::Ended {
-            code,
-            reason,
-            started,
-            finished,
-        } => json!({
-            "phase": if *code == 0 { "Succeeded" } else { "Failed" },
-            "containerStatuses": container(
-                json!({"terminated": {
-                    "exitCode": code, "reason": reason, "startedAt": stamp(*started), "finishedAt": stamp(*finished),
-                }}),
-                false,
-            ),
-        }),
+        Stage::Ended { end, summed_up } => {
+            let began = end.started.is_some_and(|at| at > Timestamp::UNIX_EPOCH);
+            let phase = match (summed_up, began, end.code) {
+                (true, _, 0) => "Succeeded",
+                (true, ..) => "Failed",
+                (false, true, _) => "Running",
+                (false, false, _) => "Pending",
+            };
+            let mut terminated = json!({"exitCode": end.code, "reason": end.reason});
+            for (field, time) in [("startedAt", end.started), ("finishedAt", end.finished)] {
+                terminated[field] = time.map(stamp).into();
+            }
+            if let Some(words) = &end.message {
+                terminated["message"] = json!(words);
+            }
+            let image = if end.started.is_some() { IMAGE } else { "" };
+            let mut said = json!({
+                "phase": phase,
+                "containerStatuses": container(json!({"terminated": terminated}), false, image),
+            });
+            // What its runtime lost with the power, its sandbox had too.
+            let lost = end.reason == "Unknown";
+            if lost || end.started.is_some() {
+                said["podIP"] = if lost { Value::Null } else { json!(address) };
+            }
+            said
+        }
         Stage::Failed("", _) => json!({}),
+        Stage::Failed("Evicted", message) => json!({
+            "phase": "Failed", "reason": "Evicted", "message": message,
+        }),
+        // Of what it never took it tells this and nothing else.
         Stage::Failed(reason, message) => json!({
-            "phase": "Failed", "reason": reason, "message": message,
+            "phase": "Failed", "reason": reason, "message": message, "conditions": [],
         }),
     }
 }

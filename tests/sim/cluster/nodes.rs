@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Cluster, Game, NODES, Node, PODS, START, Stage, key_of};
+use super::scheduler::has_ended;
+use super::{Cluster, End, NODES, Node, PODS, START, SUMMED_UP, Stage, key_of};
 use crate::apiserver::{Key, Verb, Write};
 use crate::history::{Life, Told, What};
 
@@ -13,9 +14,15 @@ use crate::history::{Life, Told, What};
 const SILENCE: Duration = Duration::from_secs(40);
 /// So long a Pod tolerates that.
 const TOLERATED: Duration = Duration::from_secs(300);
+/// After its deletion a node's Pods are left alone for so long.
+const ORPHANED: Duration = Duration::from_secs(40);
+/// Between two looks of the collector of Pods.
+const COLLECTS: Duration = Duration::from_secs(20);
 /// Between two tries while the API server is away.
 const AGAIN: Duration = Duration::from_secs(2);
 const ROOM: usize = 110;
+/// The code of a container that ended while its runtime was away.
+const LOST: i32 = 255;
 
 fn node_key(name: &str) -> Key {
     Key {
@@ -104,13 +111,7 @@ impl Cluster {
         if !self.is_silent(name, silence) {
             return;
         }
-        let mut done = true;
-        for pod in self.server.objects(PODS) {
-            if pod["spec"]["nodeName"] == *name {
-                done &= self.disrupt(&pod, "DeletionByTaintManager", "taint-eviction", None);
-            }
-        }
-        if !done {
+        if !self.taint(name) {
             let name = name.to_owned();
             self.later(AGAIN, move |cluster| cluster.evict_all(&name, silence));
         }
@@ -118,18 +119,29 @@ impl Cluster {
 
     /// Its kubelet is back, and says how its Pods are.
     pub(super) fn speak(self: &Arc<Self>, name: &str) {
-        let begun: Vec<String> = {
+        {
             let mut state = self.lock();
             let node = state.nodes.get_mut(name).expect("there are two");
             node.on = true;
             node.reports = true;
-            let here = state.games.iter().filter(|(_, game)| game.node == name);
-            let awaits = |game: &Game| matches!(game.stage, Stage::Starting | Stage::Waiting(..));
-            let begun = here.filter(|(_, game)| awaits(game));
-            begun.map(|(id, _)| id.clone()).collect()
-        };
-        for id in begun {
-            self.later(START, move |cluster| cluster.start_game(&id));
+            let now = self.clock.now();
+            for (id, game) in &mut state.games {
+                let id = id.clone();
+                match &mut game.stage {
+                    _ if game.node != name => {}
+                    Stage::Starting | Stage::Waiting(..) => {
+                        self.later(START, move |cluster| cluster.start_game(&id));
+                    }
+                    Stage::Ended {
+                        end,
+                        summed_up: false,
+                    } => {
+                        end.finished.get_or_insert(now);
+                        self.later(SUMMED_UP, move |cluster| cluster.sum_up(&id));
+                    }
+                    Stage::Running { .. } | Stage::Ended { .. } | Stage::Failed(..) => {}
+                }
+            }
         }
         if !self.write_status("kubelet", &node_key(name), &said(name, true)) {
             let name = name.to_owned();
@@ -142,30 +154,34 @@ impl Cluster {
 
     /// Everything on it ends at once, and nobody says so.
     pub(super) fn lose_power(self: &Arc<Self>, name: &str) -> usize {
-        let (mut died, finished) = (Vec::new(), self.clock.now());
+        let mut died = Vec::new();
         {
             let mut state = self.lock();
             state.nodes.get_mut(name).expect("there are two").on = false;
             for game in state.games.values_mut().filter(|game| game.node == name) {
                 if let Stage::Running { started, .. } = game.stage {
                     died.push(game.clone());
-                    // What its kubelet finds of it when it is back: a Pod without its container.
+                    // What its node's runtime says of it when it is back.
                     game.stage = Stage::Ended {
-                        code: 137,
-                        reason: "ContainerStatusUnknown",
-                        started,
-                        finished,
+                        end: End {
+                            code: LOST,
+                            reason: "Unknown",
+                            message: None,
+                            started: Some(started),
+                            finished: None,
+                        },
+                        summed_up: false,
                     };
                 }
             }
         }
         for game in died {
-            self.note("world", &game, Life::Exited(137));
+            self.note("world", &game, Life::Exited(LOST));
         }
         self.silence(name)
     }
 
-    /// The node is taken out of the cluster: its Pods go by force.
+    /// The node is taken out of the cluster: some time later its Pods go by force.
     pub(super) fn forget_node(self: &Arc<Self>, name: &str) {
         let write = Write {
             verb: Verb::Delete,
@@ -173,29 +189,60 @@ impl Cluster {
             status: false,
             body: json!({}),
         };
+        let name = name.to_owned();
         if ![200, 404].contains(&self.server.write("administrator", write)) {
-            let name = name.to_owned();
             self.later(AGAIN, move |cluster| cluster.forget_node(&name));
             return;
         }
-        self.force_all(name);
+        self.later(ORPHANED, move |cluster| cluster.force_all(&name, true));
     }
 
-    /// A person says that the node is off: its Pods go by force, the node stays.
-    pub(super) fn force_all(self: &Arc<Self>, name: &str) {
-        self.tell(Told::Back);
+    /// A person says that the node is off: its Pods are deleted, and some time later they go by force. The node stays.
+    pub(super) fn give_up_node(self: &Arc<Self>, name: &str) {
+        let name = name.to_owned();
+        if self.taint(&name) {
+            self.later(COLLECTS, move |cluster| cluster.force_all(&name, false));
+        } else {
+            self.later(AGAIN, move |cluster| cluster.give_up_node(&name));
+        }
+    }
+
+    /// Deletes what nobody deleted yet, since it does not tolerate a taint of its node.
+    fn taint(&self, name: &str) -> bool {
         let mut done = true;
         for pod in self.server.objects(PODS) {
-            if pod["spec"]["nodeName"] == *name {
-                let key = key_of(&pod, PODS);
-                let failed = json!({"phase": "Failed"});
-                self.write_status("pod-garbage-collector", &key, &failed);
-                done &= self.disrupt(&pod, "DeletionByPodGC", "pod-garbage-collector", Some(0));
+            if pod["spec"]["nodeName"] == *name && !pod["metadata"]["deletionTimestamp"].is_string()
+            {
+                done &= self.disrupt(&pod, "DeletionByTaintManager", "taint-eviction", None);
             }
+        }
+        done
+    }
+
+    /// The collector of Pods: those of a node that is off, and all of one that is not there any more (`orphaned`).
+    fn force_all(self: &Arc<Self>, name: &str, orphaned: bool) {
+        if self.lock().nodes.get(name).is_none_or(|node| node.on) {
+            return;
+        }
+        self.tell(Told::Back);
+        let (who, mut done) = ("pod-garbage-collector", true);
+        for pod in self.server.objects(PODS) {
+            let deleted = pod["metadata"]["deletionTimestamp"].is_string();
+            if pod["spec"]["nodeName"] != *name || !(deleted || orphaned) {
+                continue;
+            }
+            let key = key_of(&pod, PODS);
+            let id = pod["metadata"]["uid"].as_str().unwrap_or_default();
+            let mut failed = json!({"phase": "Failed"});
+            if orphaned {
+                failed["conditions"] = disrupted(&pod, "DeletionByPodGC");
+            }
+            done &= (has_ended(&pod) || self.write_status(who, &key, &failed))
+                && self.write_deletion(who, &key, id, Some(0));
         }
         if !done {
             let name = name.to_owned();
-            self.later(AGAIN, move |cluster| cluster.force_all(&name));
+            self.later(AGAIN, move |cluster| cluster.force_all(&name, orphaned));
         }
     }
 
@@ -208,15 +255,21 @@ impl Cluster {
     /// Says why a Pod is deleted, and deletes it.
     pub(super) fn disrupt(&self, pod: &Value, reason: &str, who: &str, grace: Option<i64>) -> bool {
         let key = key_of(pod, PODS);
-        let mut conditions = pod["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        conditions.push(json!({
-            "type": "DisruptionTarget", "status": "True", "reason": reason, "message": reason,
-        }));
         let id = pod["metadata"]["uid"].as_str().unwrap_or_default();
-        self.write_status(who, &key, &json!({"conditions": conditions}))
-            && self.write_deletion(who, &key, id, grace)
+        let status = json!({"conditions": disrupted(pod, reason)});
+        self.write_status(who, &key, &status) && self.write_deletion(who, &key, id, grace)
     }
+}
+
+/// The conditions of a Pod, and this cause of its end, which is the only one.
+fn disrupted(pod: &Value, reason: &str) -> Value {
+    let all = pod["status"]["conditions"].as_array();
+    let others = all.into_iter().flatten().cloned();
+    let mut all: Vec<Value> = others
+        .filter(|condition| condition["type"] != "DisruptionTarget")
+        .collect();
+    all.push(json!({
+        "type": "DisruptionTarget", "status": "True", "reason": reason, "message": reason,
+    }));
+    json!(all)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Cluster, PODS, key_of};
+use crate::apiserver::{Key, Verb, Write};
 
 const WHO: &str = "scheduler";
 
 /// Number and protocol of each host port that a Pod asks for.
-fn host_ports(pod: &Value) -> BTreeSet<(i64, String)> {
+pub(super) fn host_ports(pod: &Value) -> BTreeSet<(i64, String)> {
     let containers = pod["spec"]["containers"].as_array();
     let ports = containers
         .into_iter()
@@ -24,17 +25,32 @@ fn host_ports(pod: &Value) -> BTreeSet<(i64, String)> {
     ports.filter_map(host).collect()
 }
 
-fn has_ended(pod: &Value) -> bool {
+pub(super) fn has_ended(pod: &Value) -> bool {
     ["Succeeded", "Failed"].contains(&pod["status"]["phase"].as_str().unwrap_or_default())
 }
 
 impl Cluster {
+    /// One write says the node and that there is one.
+    fn bind(&self, key: &Key, node: &str) {
+        let scheduled = json!({"type": "PodScheduled", "status": "True"});
+        let body = json!({"spec": {"nodeName": node}, "status": {"conditions": [scheduled]}});
+        let write = Write {
+            verb: Verb::Patch,
+            key,
+            status: false,
+            body,
+        };
+        self.server.write(WHO, write);
+    }
+
     /// A Pod without a node.
-    pub(super) fn schedule(self: &Arc<Self>, pod: &Arc<Value>, all: &[Arc<Value>]) {
+    pub(super) fn schedule(self: &Arc<Self>, pod: &Arc<Value>) {
         if pod["metadata"]["deletionTimestamp"].is_string() || has_ended(pod) {
             return;
         }
         let key = key_of(pod, PODS);
+        // What it bound a moment ago counts.
+        let all = self.server.objects(PODS);
         let wanted = host_ports(pod);
         let (mut no_room, mut no_port, mut not_fit) = (0, 0, 0);
         let nodes: Vec<(String, bool, usize)> = {
@@ -58,7 +74,7 @@ impl Cluster {
             } else if held.any(|held| !held.is_disjoint(&wanted)) {
                 no_port += 1;
             } else {
-                self.write_spec(WHO, &key, &json!({"nodeName": name}));
+                self.bind(&key, name);
                 // Its kubelet knows of it from now on, whatever becomes of the Pod.
                 let bound = self.server.object(PODS, &key.namespace, &key.name);
                 if let Some(bound) = bound.filter(|pod| pod["spec"]["nodeName"].is_string()) {

@@ -210,6 +210,8 @@ fn ends() -> Vec<Scenario> {
 
 /// A node counts as lost after 40 s without a word, and people take 20 s more.
 const NODE_LOST: u32 = 120;
+/// And the collector of Pods waits 40 s, in case that it comes back.
+const NODE_DELETED: u32 = 160;
 
 /// What befalls its node.
 fn nodes() -> Vec<Scenario> {
@@ -288,7 +290,7 @@ fn nodes() -> Vec<Scenario> {
             })
             .attempt("Running", 1)
             .shows("/status/restarts", &json!(0))
-            .within(NODE_LOST),
+            .within(NODE_DELETED),
         pod("Pod: power failure for longer than is tolerated, stuck until a person says so")
             .phase("Running")
             .world("the power fails", power_fails)
