@@ -20,6 +20,11 @@ mod leaders;
 mod make;
 mod parts;
 mod power;
+#[path = "../pods/raw.rs"]
+mod raw;
+mod states;
+#[path = "../pods/told.rs"]
+mod told;
 #[path = "../real/harness/wait.rs"]
 mod wait;
 #[path = "../pods/world.rs"]

@@ -18,9 +18,12 @@ mod life;
 #[path = "../real/harness/make.rs"]
 mod make;
 mod placed;
+mod raw;
 mod ready;
 #[path = "../real/harness/samples.rs"]
 mod samples;
+mod states;
+mod told;
 #[path = "../real/harness/wait.rs"]
 mod wait;
 mod waits;

@@ -11,6 +11,7 @@ mod counts;
 mod engine;
 mod faults;
 mod history;
+mod kubelet_states;
 mod oracles;
 mod process;
 mod replays;
@@ -20,6 +21,8 @@ mod scenarios;
 mod schedules;
 mod striking;
 mod sweep;
+#[path = "../pods/told.rs"]
+mod told;
 mod world;
 
 mod apiserver_tests;
