@@ -64,24 +64,27 @@ impl Memory {
         let ours = |change: &Change| change.key.resource.ends_with(".dillinger.dev");
         let taken = self.store.restore(back, ours);
         for change in taken {
-            let what = match change.before {
-                Some(before) => What::Stored {
-                    key: change.key,
-                    kind: match change.kind {
-                        ChangeKind::Deleted => ChangeKind::Added,
-                        ChangeKind::Added | ChangeKind::Modified => ChangeKind::Modified,
-                    },
-                    object: before,
-                    before: (change.kind != ChangeKind::Deleted).then_some(change.object),
-                },
-                None => What::Stored {
-                    key: change.key,
-                    kind: ChangeKind::Deleted,
-                    object: change.object.clone(),
-                    before: Some(change.object),
-                },
+            let (kind, object, before) = match (change.before, change.kind) {
+                (Some(before), ChangeKind::Deleted) => (ChangeKind::Added, before, None),
+                (Some(before), ChangeKind::Added | ChangeKind::Modified) => {
+                    (ChangeKind::Modified, before, Some(change.object))
+                }
+                (None, _) => {
+                    let gone = change.object.clone();
+                    (ChangeKind::Deleted, gone, Some(change.object))
+                }
+            };
+            let what = What::Stored {
+                key: change.key.clone(),
+                kind,
+                object: object.clone(),
+                before,
             };
             self.history.add(self.clock.elapsed(), RESTORE, what);
+            // What ran of a Pod is on its node, whatever is stored.
+            if kind != ChangeKind::Modified {
+                self.tell_of(RESTORE, &change.key, &object, kind == ChangeKind::Added);
+            }
         }
     }
 }
