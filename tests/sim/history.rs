@@ -151,6 +151,11 @@ impl History {
             .map(|entry| entry.at)
     }
 
+    /// What this finds first.
+    pub fn first<T>(&self, of: impl Fn(&Entry) -> Option<T>) -> Option<T> {
+        self.lock().iter().find_map(of)
+    }
+
     /// All of it, where nobody adds to it or reads it any more.
     pub fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut *self.lock())

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, PostParams, Preconditions};
-use kube::core::Status;
-use kube::{Api, ResourceExt};
+use kube::core::{Request, Status};
+use kube::{Api, Resource, ResourceExt};
 
 use super::body;
 use super::parse::PodSeen;
 use super::store::Came;
+use super::told::PodTold;
 use super::{PodRuntime, Stranger};
 use crate::api::keys;
 use crate::runtime::{EffectError, Outcome, SessionKey};
@@ -54,6 +55,11 @@ impl PodRuntime {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// The same Pods, of which little is read.
+    fn told(&self, namespace: &str) -> Api<PodTold> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     pub(super) fn claims(&self, namespace: &str) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.client.clone(), namespace)
     }
@@ -70,10 +76,7 @@ impl PodRuntime {
         } else {
             self.unexpose(key).await?;
         }
-        let pods = self.pods(&key.namespace);
-        let made = body::pod(spec, key, exposure);
-        let params = PostParams::default();
-        match bounded(pods.create(&params, &made)).await {
+        match bounded(self.post(key, &body::pod(spec, key, exposure))).await {
             Ok(pod) => {
                 self.answered(&pod);
                 self.ports.taken_up(&key.uid);
@@ -88,9 +91,17 @@ impl PodRuntime {
         }
     }
 
+    async fn post(&self, key: &SessionKey, made: &Pod) -> kube::Result<PodTold> {
+        let pods = Request::new(Pod::url_path(&(), Some(&key.namespace)));
+        let made = serde_json::to_vec(made).map_err(kube::Error::SerdeError)?;
+        let request = pods.create(&PostParams::default(), made);
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
     /// The name is taken: by a Pod of this session that the watch did not show yet, or by a stranger.
     pub(super) async fn who_has_the_name(&self, key: &SessionKey) -> Result<(), EffectError> {
-        let pods = self.pods(&key.namespace);
+        let pods = self.told(&key.namespace);
         let stranger = match bounded(pods.get_opt(&key.container_name)).await? {
             None => None,
             Some(pod) if pod.labels().get(keys::UID) == Some(&key.uid) => {
@@ -159,7 +170,7 @@ impl PodRuntime {
             }),
             ..DeleteParams::default()
         };
-        let pods = self.pods(&key.namespace);
+        let pods = self.told(&key.namespace);
         match bounded(pods.delete(&key.container_name, &params)).await {
             Ok(deleted) => {
                 if let Some(pod) = deleted.left() {
@@ -176,7 +187,7 @@ impl PodRuntime {
     }
 
     /// The reply to a write of ours is as good as a word of the watch, and sooner.
-    pub(super) fn answered(&self, pod: &Pod) {
+    pub(super) fn answered(&self, pod: &PodTold) {
         if let Some(pod) = PodSeen::of(pod) {
             self.store.apply(pod, Came::AsAReply);
         }

@@ -164,7 +164,7 @@ impl PodRuntime {
             }
         };
         let asked = Asked {
-            namespace: pod.namespace.clone(),
+            namespace: pod.namespace.to_string(),
             name: pod.name.clone(),
             id: pod.id.clone(),
         };

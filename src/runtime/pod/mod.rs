@@ -12,6 +12,8 @@ mod ports;
 mod probe;
 mod service;
 mod store;
+mod texts;
+mod told;
 mod watch;
 
 use std::collections::HashMap;
@@ -225,9 +227,9 @@ impl PodRuntime {
         let pods = self.store.all();
         pods.iter()
             .map(|pod| Owned {
-                namespace: pod.namespace.clone(),
+                namespace: pod.namespace.to_string(),
                 session: String::new(),
-                uid: pod.session.clone(),
+                uid: pod.session.to_string(),
                 kind: OwnedKind::Container {
                     running: matches!(pod.state, State::Running { .. }),
                 },

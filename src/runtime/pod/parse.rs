@@ -1,10 +1,12 @@
 //! A Pod as the API server tells it -> what of it is kept, and that -> the container in words that fit every runtime. Pure.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerPort, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
 use super::body::{EXPOSURE, GAME, PORTS, protocol};
+use super::told::{self, PodTold, Status};
 use crate::api::{Endpoint, Exposure, keys};
 use crate::runtime::parse_terms;
 use crate::session::container::Transport;
@@ -20,20 +22,20 @@ const TOLD: usize = 512;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PodSeen {
     /// UID of its session.
-    pub(super) session: String,
-    pub(super) namespace: String,
+    pub(super) session: Arc<str>,
+    pub(super) namespace: Arc<str>,
     pub(super) name: String,
     /// Its own UID.
     pub(super) id: String,
     pub(super) version: u64,
     pub(super) attempt: Option<i32>,
     pub(super) created: Timestamp,
-    pub(super) image: String,
-    pub(super) image_id: Option<String>,
+    pub(super) image: Arc<str>,
+    pub(super) image_id: Option<Arc<str>>,
     /// Once it is bound.
-    pub(super) node: Option<String>,
+    pub(super) node: Option<Arc<str>>,
     /// The annotation with the terms.
-    pub(super) contract: Option<String>,
+    pub(super) contract: Option<Arc<str>>,
     /// The annotation with the public ports.
     pub(super) ports: Option<String>,
     /// How they reach players.
@@ -63,7 +65,7 @@ pub(super) enum State {
     Running {
         ready: bool,
     },
-    Ended(Exit),
+    Ended(Box<Exit>),
     /// Its kubelet does not say how it is.
     Lost,
 }
@@ -81,15 +83,20 @@ pub(super) enum Node {
 
 impl PodSeen {
     /// None: it carries no session's uid, and is not ours.
-    pub(super) fn of(pod: &Pod) -> Option<PodSeen> {
+    pub(super) fn of(pod: &PodTold) -> Option<PodSeen> {
         let labels = pod.labels();
         let spec = pod.spec.as_ref();
-        let game = spec.and_then(|spec| spec.containers.iter().find(|c| c.name == GAME));
-        let status = pod.status.clone().unwrap_or_default();
-        let of_game = of_game(&status);
+        let mut containers = spec
+            .and_then(|s| s.containers.as_ref())
+            .into_iter()
+            .flatten();
+        let game = containers.find(|container| container.name == GAME);
+        let silent = Status::default();
+        let status = pod.status.as_ref().unwrap_or(&silent);
+        let of_game = of_game(status);
         Some(PodSeen {
-            session: labels.get(keys::UID)?.clone(),
-            namespace: pod.namespace().unwrap_or_default(),
+            session: labels.get(keys::UID)?.as_str().into(),
+            namespace: pod.namespace().unwrap_or_default().into(),
             name: pod.name_any(),
             id: pod.uid().unwrap_or_default(),
             version: version(pod),
@@ -97,19 +104,28 @@ impl PodSeen {
             created: pod
                 .creation_timestamp()
                 .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            image: game.and_then(|game| game.image.clone()).unwrap_or_default(),
+            image: game
+                .and_then(|game| game.image.as_deref())
+                .unwrap_or_default()
+                .into(),
             image_id: of_game
-                .map(|game| game.image_id.clone())
-                .filter(|id| !id.is_empty()),
-            node: spec.and_then(|spec| spec.node_name.clone()),
-            contract: pod.annotations().get(keys::CONTRACT).cloned(),
+                .and_then(|game| game.image_id.as_deref())
+                .filter(|id| !id.is_empty())
+                .map(Arc::from),
+            node: spec
+                .and_then(|spec| spec.node_name.as_deref())
+                .map(Arc::from),
+            contract: pod
+                .annotations()
+                .get(keys::CONTRACT)
+                .map(|text| text.as_str().into()),
             ports: pod.annotations().get(PORTS).cloned(),
             exposure: exposure(pod.annotations().get(EXPOSURE)),
             address: status.pod_ip.clone(),
             bound: game.map(bound).unwrap_or_default(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
-            started: started(&status),
-            state: state(&status, deleted(pod).as_ref()),
+            started: started(status),
+            state: state(status, deleted(pod).as_ref()),
         })
     }
 
@@ -125,12 +141,12 @@ impl PodSeen {
         };
         let container = || self.container(attempt, host);
         let lost = || {
-            let node = self.node.clone().unwrap_or_default();
+            let node = self.node.as_deref().unwrap_or_default().to_owned();
             Seen::Unknown(Doubt::NodeLost(node))
         };
         match (&self.state, node) {
             // How it ended was told before its node went away, or by those who gave the node up.
-            (State::Ended(exit), _) => Seen::Exited(container(), exit.clone()),
+            (State::Ended(exit), _) => Seen::Exited(container(), (**exit).clone()),
             (_, Node::Away) | (State::Lost, _) => lost(),
             (State::Waiting(..) | State::NoFreePort(_) | State::Running { .. }, _)
                 if self.terminating =>
@@ -165,9 +181,9 @@ impl PodSeen {
             attempt,
             created: self.created,
             started: self.started,
-            image: self.image.clone(),
-            image_id: self.image_id.clone(),
-            node_name: self.node.clone(),
+            image: self.image.to_string(),
+            image_id: self.image_id.as_deref().map(str::to_owned),
+            node_name: self.node.as_deref().map(str::to_owned),
             endpoints: host.map_or_else(Vec::new, |host| self.endpoints(ports, host)),
             terms,
         }
@@ -208,8 +224,8 @@ fn exposure(word: Option<&String>) -> Exposure {
         .unwrap_or(Exposure::HostPort)
 }
 
-fn bound(game: &k8s_openapi::api::core::v1::Container) -> Vec<(u16, Transport)> {
-    let port = |port: &ContainerPort| {
+fn bound(game: &told::Container) -> Vec<(u16, Transport)> {
+    let port = |port: &told::Port| {
         let transport = match port.protocol.as_deref() {
             Some("UDP") => Transport::Udp,
             Some(_) | None => Transport::Tcp,
@@ -220,7 +236,7 @@ fn bound(game: &k8s_openapi::api::core::v1::Container) -> Vec<(u16, Transport)> 
 }
 
 /// When somebody asked for its deletion.
-fn deleted(pod: &Pod) -> Option<Timestamp> {
+fn deleted(pod: &PodTold) -> Option<Timestamp> {
     let end = pod.metadata.deletion_timestamp.as_ref()?.0;
     let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
     let grace = jiff::SignedDuration::from_secs(grace);
@@ -228,55 +244,55 @@ fn deleted(pod: &Pod) -> Option<Timestamp> {
 }
 
 /// The version of an object, as a number that grows.
-pub(super) fn version(pod: &Pod) -> u64 {
+pub(super) fn version(pod: &PodTold) -> u64 {
     let text = pod.metadata.resource_version.as_deref();
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn of_game(status: &PodStatus) -> Option<&ContainerStatus> {
+fn of_game(status: &Status) -> Option<&told::ContainerStatus> {
     let all = status.container_statuses.as_ref()?;
     all.iter().find(|container| container.name == GAME)
 }
 
 /// A kubelet tells 1970 of what never ran.
-fn started(status: &PodStatus) -> Option<Timestamp> {
+fn started(status: &Status) -> Option<Timestamp> {
     let state = of_game(status)?.state.as_ref()?;
-    let running = state.running.as_ref().map(|running| &running.started_at);
-    let ended = state.terminated.as_ref().map(|end| &end.started_at);
-    let started = running.or(ended)?.as_ref()?.0;
+    let running = state.running.as_ref().map(|running| running.started_at);
+    let ended = state.terminated.as_ref().map(|end| end.started_at);
+    let started = running.or(ended)??;
     (started > Timestamp::UNIX_EPOCH).then_some(started)
 }
 
-fn state(status: &PodStatus, deleted: Option<&Timestamp>) -> State {
+fn state(status: &Status, deleted: Option<&Timestamp>) -> State {
     let phase = status.phase.as_deref().unwrap_or_default();
     let game = of_game(status);
     let state = game.and_then(|game| game.state.as_ref());
     if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
-        let finished = end.finished_at.as_ref().map(|time| time.0);
+        let finished = end.finished_at;
         // A game that ended before anybody asked for its deletion ended by itself.
         let asked_first = deleted.filter(|deleted| finished.is_none_or(|end| end >= **deleted));
-        return State::Ended(Exit {
-            code: Some(end.exit_code),
+        return State::Ended(Box::new(Exit {
+            code: Some(end.exit_code.unwrap_or(0)),
             oom_killed: end.reason.as_deref() == Some("OOMKilled"),
             finished,
             error: end.message.clone().unwrap_or_default(),
             interrupted: outside(status, phase).or_else(|| asked_first.map(|_| DELETED.to_owned())),
             ..Exit::default()
-        });
+        }));
     }
     if ["Failed", "Succeeded"].contains(&phase) {
-        return State::Ended(Exit {
+        return State::Ended(Box::new(Exit {
             error: status.message.clone().unwrap_or_default(),
             interrupted: outside(status, phase).or_else(|| deleted.map(|_| DELETED.to_owned())),
             ..Exit::default()
-        });
+        }));
     }
     if phase == "Unknown" {
         return State::Lost;
     }
     if state.is_some_and(|state| state.running.is_some()) {
         return State::Running {
-            ready: game.is_some_and(|game| game.ready && game.started != Some(false)),
+            ready: game.is_some_and(|g| g.ready == Some(true) && g.started != Some(false)),
         };
     }
     let waiting = state.and_then(|state| state.waiting.as_ref());
@@ -296,17 +312,18 @@ fn state(status: &PodStatus, deleted: Option<&Timestamp>) -> State {
 
 /// The cause where the end came from outside, in the cluster's word for it: refused by its kubelet (OutOfcpu, NodePorts,
 /// NodeAffinity, …), evicted, preempted, drained, its node shut down or given up.
-fn outside(status: &PodStatus, phase: &str) -> Option<String> {
+fn outside(status: &Status, phase: &str) -> Option<String> {
     if phase == "Failed"
         && let Some(reason) = status.reason.as_deref().filter(|word| !word.is_empty())
     {
         let words = status.message.as_deref().unwrap_or_default();
         return Some(told(reason, words));
     }
-    let disrupted =
-        status.conditions.iter().flatten().find(|condition| {
-            condition.type_ == "DisruptionTarget" && condition.status == "True"
-        })?;
+    let disrupted = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.kind == "DisruptionTarget" && condition.status == "True")?;
     let word = disrupted.reason.as_deref().unwrap_or("DisruptionTarget");
     Some(told(word, disrupted.message.as_deref().unwrap_or_default()))
 }
@@ -332,12 +349,12 @@ fn wrong(word: &str) -> Option<Reason> {
 }
 
 /// The scheduler's words, where it found no node.
-fn unscheduled(status: &PodStatus) -> Option<String> {
+fn unscheduled(status: &Status) -> Option<String> {
     let scheduled = status
         .conditions
         .iter()
         .flatten()
-        .find(|condition| condition.type_ == "PodScheduled")?;
+        .find(|condition| condition.kind == "PodScheduled")?;
     let nowhere = scheduled.status == "False"
         && ["Unschedulable", "SchedulingGated"]
             .contains(&scheduled.reason.as_deref().unwrap_or_default());

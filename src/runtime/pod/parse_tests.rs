@@ -40,7 +40,7 @@ fn pod(status: Value) -> Value {
 }
 
 fn kept(pod: Value) -> PodSeen {
-    let pod: Pod = serde_json::from_value(pod).expect("a Pod");
+    let pod: PodTold = serde_json::from_value(pod).expect("a Pod");
     PodSeen::of(&pod).expect("one of ours")
 }
 
@@ -290,7 +290,7 @@ fn a_node_without_an_address_leaves_the_game_alone() {
 fn what_carries_no_session_is_not_ours_and_what_carries_no_attempt_is_a_doubt() {
     let mut stranger = pod(json!({}));
     stranger["metadata"]["labels"] = json!({"app": "other"});
-    let stranger: Pod = serde_json::from_value(stranger).expect("a Pod");
+    let stranger: PodTold = serde_json::from_value(stranger).expect("a Pod");
     assert!(PodSeen::of(&stranger).is_none());
     let mut torn = pod(json!({}));
     torn["metadata"]["labels"] = json!({"dillinger.dev/uid": "s-1"});

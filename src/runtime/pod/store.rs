@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::parse::{DELETED, Node, PodSeen, State};
+use super::texts::Texts;
 use crate::api::Exposure;
 use crate::session::container::Transport;
 
@@ -48,9 +49,10 @@ pub(super) struct Store(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     /// By UID of the session.
-    pods: HashMap<String, Vec<Arc<PodSeen>>>,
+    pods: HashMap<Arc<str>, Vec<Arc<PodSeen>>>,
+    texts: Texts,
     /// By UID of the session: gone, and how it ended is not on record yet.
-    ended: HashMap<String, (Instant, Arc<PodSeen>)>,
+    ended: HashMap<Arc<str>, (Instant, Arc<PodSeen>)>,
     /// By UID of the Pod: what is left of it is of no interest.
     dismissed: HashSet<String>,
     /// By UID of the Pod.
@@ -76,6 +78,7 @@ impl Store {
         if let Some(before) = known.find(&pod.session, &pod.id) {
             in_the_order_seen(before, &mut pod);
         }
+        known.share(&mut pod);
         let pod = Arc::new(pod);
         let pods = known.pods.entry(pod.session.clone()).or_default();
         let before = match pods.iter_mut().find(|old| old.id == pod.id) {
@@ -118,12 +121,12 @@ impl Store {
             .pods
             .values()
             .flatten()
-            .filter(|pod| namespace.is_none_or(|own| own == pod.namespace));
+            .filter(|pod| namespace.is_none_or(|own| *own == *pod.namespace));
         here.map(|pod| pod.id.clone()).collect()
     }
 
     /// A list is complete, and these Pods it did not show: they are gone. Their sessions.
-    pub(super) fn unlisted(&self, missing: &HashSet<String>) -> Vec<String> {
+    pub(super) fn unlisted(&self, missing: &HashSet<String>) -> Vec<Arc<str>> {
         let now = Instant::now();
         let mut known = self.locked();
         let missing: Vec<Arc<PodSeen>> = known
@@ -189,7 +192,7 @@ impl Store {
     }
 
     /// Takes a word about a node; the sessions with Pods there, if it says something new.
-    pub(super) fn node(&self, name: &str, seen: Option<NodeSeen>) -> Vec<String> {
+    pub(super) fn node(&self, name: &str, seen: Option<NodeSeen>) -> Vec<Arc<str>> {
         let mut known = self.locked();
         let before = match &seen {
             Some(seen) => known.nodes.insert(name.to_owned(), seen.clone()),
@@ -219,7 +222,7 @@ impl Store {
         let Some(name) = &pod.node else {
             return Node::None;
         };
-        match self.locked().nodes.get(name) {
+        match self.locked().nodes.get(&**name) {
             Some(NodeSeen { ready: true, .. }) => Node::Ready,
             Some(NodeSeen { ready: false, .. }) | None => Node::Away,
         }
@@ -230,9 +233,9 @@ impl Store {
         let known = self.locked();
         match pod.exposure {
             Exposure::HostPort | Exposure::NodePort => {
-                known.nodes.get(pod.node.as_ref()?)?.address.clone()
+                known.nodes.get(pod.node.as_deref()?)?.address.clone()
             }
-            Exposure::LoadBalancer => known.services.get(&pod.session)?.address.clone(),
+            Exposure::LoadBalancer => known.services.get(&*pod.session)?.address.clone(),
             Exposure::None => pod.address.clone(),
         }
     }
@@ -336,6 +339,15 @@ impl Known {
         }
         if let Some(gone) = gone {
             self.release(&gone);
+        }
+    }
+
+    /// What it has in common with others is kept once.
+    fn share(&mut self, pod: &mut PodSeen) {
+        let always = [&mut pod.namespace, &mut pod.image];
+        let perhaps = [&mut pod.image_id, &mut pod.node, &mut pod.contract];
+        for text in always.into_iter().chain(perhaps.into_iter().flatten()) {
+            self.texts.share(text);
         }
     }
 

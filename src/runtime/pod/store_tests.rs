@@ -7,16 +7,16 @@ use jiff::Timestamp;
 
 fn pod(id: &str, version: u64, state: State) -> PodSeen {
     PodSeen {
-        session: "s".to_owned(),
-        namespace: "games".to_owned(),
+        session: "s".into(),
+        namespace: "games".into(),
         name: "friday-0123456789".to_owned(),
         id: id.to_owned(),
         version,
         attempt: Some(0),
         created: Timestamp::UNIX_EPOCH,
-        image: "i".to_owned(),
+        image: "i".into(),
         image_id: None,
-        node: Some("node1".to_owned()),
+        node: Some("node1".into()),
         contract: None,
         ports: Some("game=7001".to_owned()),
         exposure: Exposure::HostPort,
@@ -37,7 +37,7 @@ fn running(id: &str, version: u64) -> PodSeen {
 }
 
 fn ended(id: &str, version: u64) -> PodSeen {
-    pod(id, version, State::Ended(Exit::default()))
+    pod(id, version, State::Ended(Box::default()))
 }
 
 fn ids(store: &Store) -> Vec<String> {
@@ -71,10 +71,10 @@ fn deleted(pod: PodSeen) -> PodSeen {
 fn interrupted(pod: PodSeen) -> PodSeen {
     let interrupted = Some(DELETED.to_owned());
     PodSeen {
-        state: State::Ended(Exit {
+        state: State::Ended(Box::new(Exit {
             interrupted,
             ..Exit::default()
-        }),
+        })),
         ..pod
     }
 }
@@ -193,7 +193,7 @@ async fn what_a_list_does_not_show_is_gone_and_its_session_is_named() {
     assert!(store.known_in(Some("other")).is_empty());
     let missing = store.known_in(Some("games"));
     assert_eq!(store.known_in(None), missing);
-    assert_eq!(store.unlisted(&missing), ["s"]);
+    assert_eq!(store.unlisted(&missing), ["s".into()]);
     assert!(ids(&store).is_empty());
 }
 
@@ -218,11 +218,11 @@ async fn a_node_that_changes_names_the_sessions_on_it() {
     };
     let known = running("p", 7);
     assert_eq!(store.node_of(&known), super::Node::Away);
-    assert_eq!(store.node("node1", Some(node(true))), ["s"]);
+    assert_eq!(store.node("node1", Some(node(true))), ["s".into()]);
     assert!(store.node("node1", Some(node(true))).is_empty());
     assert!(store.node("node2", Some(node(true))).is_empty());
     assert_eq!(store.nodes(), 2);
-    assert_eq!(store.node("node1", Some(node(false))), ["s"]);
+    assert_eq!(store.node("node1", Some(node(false))), ["s".into()]);
     assert_eq!(store.node_of(&known), super::Node::Away);
 }
 
@@ -270,7 +270,7 @@ async fn players_reach_a_game_at_its_node_its_load_balancer_or_itself() {
     };
     store.node("node1", Some(node));
     let balanced = ServiceSeen {
-        namespace: "games".to_owned(),
+        namespace: "games".into(),
         address: Some("lb.example.org".to_owned()),
     };
     assert!(store.service("s", Some(balanced.clone())));
@@ -288,7 +288,7 @@ async fn players_reach_a_game_at_its_node_its_load_balancer_or_itself() {
 async fn a_service_that_a_list_does_not_show_is_gone() {
     let store = Store::default();
     let service = ServiceSeen {
-        namespace: "games".to_owned(),
+        namespace: "games".into(),
         address: None,
     };
     store.service("s", Some(service));

@@ -350,7 +350,7 @@ fn balanced() -> PodSeen {
             "state": {"running": {}},
         }],
     });
-    let pod: k8s_openapi::api::core::v1::Pod = serde_json::from_value(pod).expect("a Pod");
+    let pod: told::PodTold = serde_json::from_value(pod).expect("a Pod");
     PodSeen::of(&pod).expect("one of ours")
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Service};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::PodRuntime;
 use super::parse::PodSeen;
 use super::store::{Came, NodeSeen, ServiceSeen};
+use super::told::PodTold;
 use crate::api::keys;
 
 /// Seconds after which the API server ends a watch and it is started anew: how old its last answer can be while all is well.
@@ -43,14 +44,14 @@ enum Saw<K> {
 
 /// Follows our Pods in one namespace, or in all, until dropped.
 pub(super) async fn pods(runtime: Arc<PodRuntime>, namespace: Option<String>) {
-    let api: Api<Pod> = match &namespace {
+    let api: Api<PodTold> = match &namespace {
         Some(namespace) => Api::namespaced(runtime.client.clone(), namespace),
         None => Api::all(runtime.client.clone()),
     };
     let config = ours(&runtime);
     let mut missing = HashSet::new();
     let mut first = true;
-    let sink = |saw: Saw<Pod>| match saw {
+    let sink = |saw: Saw<PodTold>| match saw {
         Saw::Begun => missing = runtime.store.known_in(namespace.as_deref()),
         Saw::Found(pod) => {
             if let Some(pod) = PodSeen::of(&pod) {

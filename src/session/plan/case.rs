@@ -85,7 +85,14 @@ impl<'a> Case<'a> {
 
     /// Newer than what is on record, or nothing is.
     pub fn is_new(&self, c: &Container) -> bool {
-        self.attempt.is_none_or(|n| c.attempt > n)
+        self.attempt
+            .is_none_or(|n| c.attempt > n || (c.attempt == n && self.is_another(c)))
+    }
+
+    /// One is on record for n, and it is not this one.
+    fn is_another(&self, c: &Container) -> bool {
+        let known = self.o.facts.container.as_ref();
+        known.is_some_and(|known| !known.id.is_empty() && known.id != c.id.0)
     }
 
     /// An end of this container's attempt, or of a later one, is on record: it has no business here.

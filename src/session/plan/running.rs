@@ -66,7 +66,7 @@ pub(super) fn answered(case: &Case<'_>, c: &Container, answer: &Answer) -> Plan 
 /// were made.
 fn moved(case: &Case<'_>, c: &Container) -> Option<Plan> {
     let known = case.o.facts.container.as_ref()?;
-    let on_node = case.runtime() == RuntimeKind::Pod && known.id == c.id.0;
+    let on_node = case.runtime() == RuntimeKind::Pod;
     let differ = !c.endpoints.is_empty() && c.endpoints != known.endpoints;
     (on_node && differ).then(|| {
         let facts = Facts {

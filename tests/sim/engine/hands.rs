@@ -239,8 +239,11 @@ impl Engine {
         self.switch(Power::Up);
     }
 
-    /// It is there and answers nothing.
+    /// It is there and answers nothing; one that is down is not there.
     pub fn freeze(self: &Arc<Self>) {
+        if *self.power.borrow() == Power::Down {
+            return;
+        }
         self.switch(Power::Frozen);
         self.later(CALLED_AWAY, |engine| {
             if *engine.power.borrow() == Power::Frozen {
@@ -251,7 +254,9 @@ impl Engine {
     }
 
     pub fn thaw(&self) {
-        self.switch(Power::Up);
+        if *self.power.borrow() == Power::Frozen {
+            self.switch(Power::Up);
+        }
     }
 
     /// Another, empty engine answers in its place, with these images.

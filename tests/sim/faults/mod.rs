@@ -196,6 +196,11 @@ impl Fault {
         }
     }
 
+    /// A look at a container is answered, and with a failure.
+    pub fn is_a_failed_look(&self) -> bool {
+        matches!(self, Fault::Fail { call, .. } if call.starts_with("look:"))
+    }
+
     /// The write at which it is to happen beside it.
     pub fn beside(&self) -> Option<u32> {
         match self {

@@ -11,6 +11,9 @@ const PANIC: f64 = 3.0 * CRASH;
 const FAILURE: f64 = 120.0;
 /// A lost event: until the next list or look, ten minutes apart; twice where the found one is lost again.
 const LIST: f64 = 660.0;
+/// So many milliseconds without the API server bring together what was to happen one after the other: wishes, ends, ports that
+/// are tried again.
+const LONG: u64 = 60_000;
 /// Waits between tries after an outage have grown to 30 s.
 const RETRY: f64 = 60.0;
 /// Two that lead take turns, and wait for each other.
@@ -74,7 +77,13 @@ impl Allows {
                 }
                 // What one decided to make before the other did away with it is made late: one life more.
                 Fault::Pause { .. } | Fault::Rival { .. } => allows.lives = false,
-                Fault::Away { .. } => allows.unseen = true,
+                Fault::Away { for_ms, .. } => {
+                    allows.unseen = true;
+                    if *for_ms >= LONG {
+                        allows.lives = false;
+                        allows.end = allows.end.max(End::Outcome);
+                    }
+                }
                 Fault::Fail { .. } if fault.may_hang() => allows.unseen = true,
                 Fault::Unelected
                 | Fault::Crash { .. }

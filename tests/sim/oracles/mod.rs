@@ -25,7 +25,7 @@ use story::Story;
 use crate::apiserver::RESTORE;
 use crate::faults::FaultScript;
 use crate::history::{Entry, Life, Told, What};
-use crate::scenarios::{NOT_DONE, Run, Scenario};
+use crate::scenarios::{NOT_DONE, Run, Scenario, is_too_late};
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -92,7 +92,8 @@ pub fn judge(
     storage::judge(&story, &mut wrong);
     if let Some(undisturbed) = undisturbed {
         // Whoever was first decides what lived; a late start is another life.
-        if !scenario.races && allows.lives && late_starts == 0 && !ends_unseen {
+        let lives = allows.lives && !ends_unseen && !comes_too_late(&story);
+        if !scenario.races && lives && late_starts == 0 {
             lives::as_undisturbed(
                 &story,
                 &undisturbed.lives,
@@ -156,6 +157,12 @@ fn ended_before_ready(story: &Story<'_>) -> bool {
         let status = &session["status"];
         status["runtime"] == "Pod" && status["lastExit"]["reason"] == "ExitedBeforeReady"
     })
+}
+
+/// A step was over before it could be taken, so that what was to happen before the next one happened after it, or not at all.
+fn comes_too_late(story: &Story<'_>) -> bool {
+    let mut all = story.entries.iter();
+    all.any(|entry| matches!(&entry.what, What::Note(text) if is_too_late(text)))
 }
 
 /// Somebody found a container gone, or in another state, that he wanted to do something to: his story goes otherwise.

@@ -37,7 +37,7 @@ use crate::rows;
 use crate::striking::Met;
 use crate::world::{SESSIONS, World};
 
-pub use steps::{NOT_DONE, Scene, Step};
+pub use steps::{NOT_DONE, Scene, Step, is_too_late};
 pub use telling::{FRIDAY, scenario};
 
 /// What a fault may cost a step at most, on top of what the scenario takes undisturbed: a provision deadline of an hour

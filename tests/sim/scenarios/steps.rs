@@ -9,16 +9,26 @@ use tokio::time::Instant;
 use super::Scenario;
 use crate::apiserver::Mode;
 use crate::engine::Refusal;
-use crate::history::What;
+use crate::history::{Entry, What};
 use crate::world::{World, next_look};
 
 /// Begins the note of what could not be done.
 pub const NOT_DONE: &str = "somebody could not do it";
+/// What is noted where a step was over before it could be taken.
+const TOO_LATE: &str = "what he waited for was over before he could see it";
+const IN_ITS_PLACE: &str = "another container had taken its place";
 /// How soon somebody acts who waits for one call of a controller.
 const GLANCE: Duration = Duration::from_millis(1);
 /// For how long, and how soon after that.
 const ATTENTION: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Whether this note says so.
+pub fn is_too_late(note: &str) -> bool {
+    [TOO_LATE, IN_ITS_PLACE]
+        .iter()
+        .any(|why| note.ends_with(why))
+}
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -113,21 +123,63 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// What somebody waits for was over before he could see it: the API server did not show it, or the engine, which went
-    /// away, ended it or made it unknown. It is so only where the session has got further than this phase.
+    fn is_not_done(&self, why: &str) {
+        let words = why.to_owned();
+        self.done(Err(Refusal { status: 404, words }));
+    }
+
+    /// What somebody waits for was over before he could see it, or never came since the controller did not see in time what
+    /// would have brought it. It is so only where the session has got further than this phase.
     fn comes_too_late(&self, phase: &str) -> bool {
         let now = self.phase();
         let further = match phase {
             "Starting" => now == "Running" || self.is_finished(),
             "Stopping" => now == "Stopped" || self.is_finished() || now.is_empty(),
+            "Unknown" => now == "Running" || self.is_finished(),
+            // Its engine ended the game, and the Game that the next attempt needs was taken away.
+            "Running" => self.is_finished() && self.ready_reason() == "GameNotFound",
             _ => false,
         };
         let too_late = self.world.hides && further;
         if too_late {
-            let words = "what he waited for was over before he could see it".to_owned();
-            self.done(Err(Refusal { status: 404, words }));
+            self.is_not_done(TOO_LATE);
         }
         too_late
+    }
+
+    /// A container that somebody made late took the place of one that was taken away, in the same attempt: it counts as that one.
+    fn is_in_its_place(&self, phase: &str, attempt: i64) -> bool {
+        let now = self.value("/status/attempt").and_then(|n| n.as_i64());
+        let in_its_place = self.world.hides
+            && self.phase() == phase
+            && now == Some(attempt)
+            && self.was_replaced();
+        if in_its_place {
+            self.is_not_done(IN_ITS_PLACE);
+        }
+        in_its_place
+    }
+
+    /// Not the first container of its attempt is on record.
+    fn was_replaced(&self) -> bool {
+        let (uid, id) = (self.uid(), self.text("/status/container/id"));
+        let attempt = self.value("/status/attempt").and_then(|n| n.as_i64());
+        let first = |entry: &Entry| match &entry.what {
+            What::Container {
+                id,
+                uid: of,
+                attempt: n,
+                ..
+            } if *of == uid && Some(i64::from(*n)) == attempt => Some(id.clone()),
+            What::Container { .. }
+            | What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => None,
+        };
+        let first = self.world.history.first(first);
+        first.is_some_and(|first| first != id)
     }
 
     fn is_finished(&self) -> bool {
@@ -166,7 +218,7 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                 scene.phase() == *wanted
                     && scene.value("/status/attempt").and_then(|n| n.as_i64()) >= Some(*attempt)
             };
-            world.until(within, holds).await
+            world.until(within, holds).await || scene.is_in_its_place(wanted, *attempt - 1)
         }
         Step::Shows(pointer, wanted) => {
             world
@@ -174,6 +226,7 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                     scene.value(pointer).unwrap_or_default() == *wanted
                 })
                 .await
+                || scene.comes_too_late("Stopping")
         }
         Step::Gone => {
             world

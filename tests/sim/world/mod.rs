@@ -19,6 +19,7 @@ use crate::engine::{Engine, Play};
 use crate::faults::{Away, Fault, FaultScript};
 use crate::history::{Entry, History, What};
 use crate::process::Process;
+use crate::scenarios::NOT_DONE;
 use crate::striking::Striking;
 
 use hosts::{Host, Running};
@@ -29,7 +30,8 @@ const NAMESPACE: &str = "default";
 
 /// What still moves once the last step came true settles within this.
 const SETTLES: Duration = Duration::from_secs(40);
-/// Or once nothing was written for so long, where no call hangs: longer than a pull, a late event or a restart takes.
+/// Or once nothing was written for so long, where no call hangs and no look fails, which is tried again half a minute later:
+/// longer than a pull, a late event or a restart takes.
 const STILL: Duration = Duration::from_secs(22);
 /// Then this passes at once, as often as said: longer than the slow clock of ten minutes. Nothing is written.
 const PASSES: Duration = Duration::from_secs(690);
@@ -58,7 +60,7 @@ pub struct World {
     pub engine: Arc<Engine>,
     /// Where sessions run as Pods.
     cluster: Option<Arc<Cluster>>,
-    /// API server or engine go away for some time, and nobody sees what comes and goes meanwhile.
+    /// Something hangs, stands still or is away for some time, and nobody sees what would have come and gone meanwhile.
     pub hides: bool,
     user: kube::Client,
     running: Running,
@@ -122,12 +124,7 @@ impl World {
         tokio::spawn(host.supervise("controller-"));
         World {
             user: server.client("user"),
-            hides: script.has(|fault| {
-                matches!(
-                    fault,
-                    Fault::Away { .. } | Fault::Restore { .. } | Fault::Engine { .. }
-                )
-            }),
+            hides: script.has(Fault::may_hang),
             running,
             over,
             clock,
@@ -235,6 +232,15 @@ impl World {
     /// history when everything had come to rest.
     pub async fn settle(&self, script: &FaultScript) -> usize {
         self.still(script).await;
+        // What was to happen one after the other happened together, or was forgotten: the slow clock alone finds some of it,
+        // and of what it does then the rest.
+        let restored = script.has(|fault| matches!(fault, Fault::Restore { .. }));
+        if restored || self.history.last(is_not_done).is_some() {
+            for _ in 0..TIMES {
+                tokio::time::advance(PASSES).await;
+                tokio::time::sleep(WOKEN).await;
+            }
+        }
         // What lost its owner, or came late for one that is at rest, is found by the sweep, whose two looks are ten minutes
         // apart, or by the slow clock. Whatever goes wrong may put them
         // off: a look that nobody answered, a death between them, an orphan that is one only after the first.
@@ -294,7 +300,7 @@ impl World {
         while Instant::now() < last {
             let moved = self.history.last(moves).map_or(began, |at| at.max(began));
             let for_so_long = Duration::try_from(moved - began).expect("a simulation is short");
-            let rests = if script.has(Fault::may_hang) {
+            let rests = if script.has(|fault| fault.may_hang() || fault.is_a_failed_look()) {
                 last
             } else {
                 last.min(begun + for_so_long + STILL)
@@ -311,6 +317,10 @@ impl World {
         self.over.cancel();
         self.striking.set_beside(None);
     }
+}
+
+fn is_not_done(entry: &Entry) -> bool {
+    matches!(&entry.what, What::Note(text) if text.starts_with(NOT_DONE))
 }
 
 async fn away(server: Arc<Server>, striking: Striking, fault: Fault) {

@@ -5,7 +5,7 @@ use crate::api::RuntimeKind;
 use crate::session::fixtures::*;
 use crate::session::plan::Phase;
 use crate::session::reason::Reason;
-use crate::session::seen::{Answer, ContainerId, Doubt, Made, Seen};
+use crate::session::seen::{Answer, ContainerId, Doubt, Exit, Made, Seen};
 
 #[test]
 fn u1_in_doubt_nothing_is_done_and_no_deadline_acts() {
@@ -72,6 +72,26 @@ fn a1_a_container_of_a_later_attempt_takes_nothing_over_from_the_one_on_record()
     let facts = recorded_by(met(&o, Row::A1));
     assert_eq!(facts.attempt, Some(1));
     assert_eq!(facts.ready_time(), None);
+}
+
+#[test]
+fn a1_a_container_made_late_in_the_place_of_the_one_on_record_never_got_on_record_itself() {
+    let mut late = container(0);
+    late.id = ContainerId("late".to_owned());
+    let o = recorded()
+        .ready_since(60)
+        .given(|o| o.memo.confirmed = Some(RESOURCE_VERSION.to_owned()));
+    for seen in [
+        Seen::Running(late.clone(), Answer::Ready),
+        Seen::Paused(late.clone()),
+        Seen::Created(late.clone(), Made::Fresh),
+        Seen::Exited(late.clone(), Exit::default()),
+    ] {
+        let facts = recorded_by(met(&o.clone().seeing(seen), Row::A1));
+        assert_eq!(facts.attempt, Some(0));
+        assert_eq!(facts.container, None);
+    }
+    met(&o.seeing(running(0, Answer::Ready)), Row::R4);
 }
 
 #[test]
