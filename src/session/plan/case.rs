@@ -89,10 +89,10 @@ impl<'a> Case<'a> {
             .is_none_or(|n| c.attempt > n || (c.attempt == n && self.is_another(c)))
     }
 
-    /// One is on record for n, and it is not this one.
+    /// One is on record for n, whose end is not, and it is not this one.
     fn is_another(&self, c: &Container) -> bool {
         let known = self.o.facts.container.as_ref();
-        known.is_some_and(|known| !known.id.is_empty() && known.id != c.id.0)
+        !self.recorded && known.is_some_and(|known| !known.id.is_empty() && known.id != c.id.0)
     }
 
     /// An end of this container's attempt, or of a later one, is on record: it has no business here.

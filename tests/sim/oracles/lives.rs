@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::story::{Story, at, is_session, number, uid};
-use crate::apiserver::{ChangeKind, RESTORE};
+use crate::apiserver::ChangeKind;
 use crate::history::{Entry, Life, What};
 
 /// What was ever known of one session.
@@ -51,12 +51,7 @@ pub fn one_at_a_time(story: &Story<'_>, forced: bool, wrong: &mut Vec<String>) -
             What::Stored {
                 key, kind, object, ..
             } if is_session(key) => {
-                let known = known.entry(uid(object)).or_default();
-                // What a restored API server has forgotten is on record no more.
-                if entry.who == RESTORE {
-                    *known = Known::default();
-                }
-                known.learn(object, *kind);
+                known.entry(uid(object)).or_default().learn(object, *kind);
             }
             What::Container {
                 id,
@@ -109,12 +104,7 @@ pub fn reasons(story: &Story<'_>, wrong: &mut Vec<String>) {
             What::Stored {
                 key, kind, object, ..
             } if is_session(key) => {
-                let known = known.entry(uid(object)).or_default();
-                // What a restored API server has forgotten is on record no more.
-                if entry.who == RESTORE {
-                    *known = Known::default();
-                }
-                known.learn(object, *kind);
+                known.entry(uid(object)).or_default().learn(object, *kind);
             }
             What::Container {
                 id,

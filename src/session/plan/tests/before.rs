@@ -91,7 +91,10 @@ fn a1_a_container_made_late_in_the_place_of_the_one_on_record_never_got_on_recor
         assert_eq!(facts.attempt, Some(0));
         assert_eq!(facts.container, None);
     }
-    met(&o.seeing(running(0, Answer::Ready)), Row::R4);
+    met(&o.clone().seeing(running(0, Answer::Ready)), Row::R4);
+    // Once the end of its attempt is on record nothing of that attempt is taken over.
+    let over = o.ended(0, "Requested", 5);
+    met(&over.seeing(Seen::Running(late, Answer::Ready)), Row::A2);
 }
 
 #[test]
