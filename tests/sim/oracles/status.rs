@@ -33,6 +33,9 @@ pub fn at_the_end(story: &Story<'_>, wrong: &mut Vec<String>) {
         } else if AT_REST_OR_WAITING.contains(&phase) && !live.is_empty() {
             wrong.push(format!("I3 {name}: phase {phase}, and alive are {live:?}"));
         }
+        if says_ready(status) && status["container"]["readyTime"].is_null() {
+            wrong.push(format!("I3 {name}: Ready, and since when is not on record"));
+        }
         let ready = condition(status, "Ready") == Some("True");
         if ready != (phase == "Running") {
             wrong.push(format!("I3 {name}: Ready={ready} in phase {phase}"));
@@ -102,6 +105,11 @@ pub fn longest_lie(story: &Story<'_>) -> f64 {
         }
     }
     longest
+}
+
+fn says_ready(status: &Value) -> bool {
+    let mut all = status["conditions"].as_array().into_iter().flatten();
+    all.any(|c| c["type"] == "Ready" && c["reason"] == "Ready")
 }
 
 fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {

@@ -143,6 +143,17 @@ fn s5_a_game_that_nobody_told_in_time_is_told_late_and_not_killed_untold() {
 }
 
 #[test]
+fn s5_a_signal_that_an_earlier_attempt_was_sent_is_none_of_this_one() {
+    let o = recorded()
+        .attempt(1)
+        .stopping(StopReason::Requested, 1)
+        .seeing(running(1, Answer::Ready))
+        .told(0, 100);
+    let told = effect_of(met(&o, Row::S5));
+    assert!(matches!(told, Effect::Stop(..)), "{told:?}");
+}
+
+#[test]
 fn s5_a_stop_that_was_recorded_is_carried_out_although_the_wish_has_turned() {
     let o = recorded()
         .stopping(StopReason::Requested, 1)
