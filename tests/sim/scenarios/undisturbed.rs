@@ -1,15 +1,15 @@
 //! Every scenario as it goes when nothing goes wrong beside it, and which rows of the state table that meets.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use dillinger_runner::session::plan::Row;
 
 use super::steps::NOT_DONE;
-use super::{Run, Scenario, all, run};
+use super::{Run, Scenario, all};
 use crate::faults::FaultScript;
 use crate::history::What;
+use crate::runner::{on_every_core, play};
 
 /// All of them, each with its run; played once.
 pub fn undisturbed() -> &'static [(Scenario, Run)] {
@@ -17,38 +17,12 @@ pub fn undisturbed() -> &'static [(Scenario, Run)] {
     &PLAYED
 }
 
-/// On every core, in their order.
 fn play_all() -> Vec<(Scenario, Run)> {
     let scenarios = all();
-    let (next, runs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|threads| {
-        for _ in 0..cores {
-            threads.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(scenario) = scenarios.get(at) else {
-                        return;
-                    };
-                    let run = alone(scenario);
-                    runs.lock().unwrap().push((at, run));
-                }
-            });
-        }
+    let runs = on_every_core(&scenarios, |scenario| {
+        play(scenario, &FaultScript::default())
     });
-    let mut runs = runs.into_inner().unwrap();
-    runs.sort_by_key(|(at, _)| *at);
-    let runs = runs.into_iter().map(|(_, run)| run);
     scenarios.into_iter().zip(runs).collect()
-}
-
-fn alone(scenario: &Scenario) -> Run {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(run(scenario, &FaultScript::default()))
 }
 
 #[test]
