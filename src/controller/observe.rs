@@ -90,6 +90,12 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
         }
         ports = choose_ports(runtime, &key, contract, &image);
     }
+    if !is_to_run(&wish, &facts)
+        && seen == Seen::Absent
+        && let Some(runtime) = runtime
+    {
+        runtime.free_ports(&key);
+    }
     let now = ctx.clock.now();
     let doubt_since = ctx.memory.doubt(&key.uid, &seen, now);
     let memo = ctx.memory.change(&key.uid, |known| {
@@ -239,12 +245,11 @@ fn storage_matters(wish: &Session, facts: &Facts, seen: &Seen) -> bool {
 /// The C rows ask for image and ports: something is to run, may be made, and is not there.
 fn may_create(wish: &Session, facts: &Facts, seen: &Seen) -> bool {
     let guarded = wish.finalizer || facts.runtime == Some(RuntimeKind::Pod);
-    *seen == Seen::Absent
-        && guarded
-        && facts.attempt.is_some()
-        && facts.finish.is_none()
-        && !wish.deleted
-        && wish.desired == DesiredState::Running
+    *seen == Seen::Absent && guarded && facts.attempt.is_some() && is_to_run(wish, facts)
+}
+
+fn is_to_run(wish: &Session, facts: &Facts) -> bool {
+    facts.finish.is_none() && !wish.deleted && wish.desired == DesiredState::Running
 }
 
 /// Ports are chosen last: a choice is held for the session from then on.

@@ -149,6 +149,9 @@ pub trait Runtime: Send + Sync + 'static {
         self.choose_ports(key, &contract.terms.ports)
     }
 
+    /// There is no container of the session, and none is to be: what was chosen for it is free again.
+    fn free_ports(&self, key: &SessionKey);
+
     /// These host ports of the session clashed: do not choose them for 5 minutes.
     fn shun_ports(&self, key: &SessionKey, ports: &[u16]);
 

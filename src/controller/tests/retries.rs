@@ -128,3 +128,20 @@ async fn an_edit_while_it_waits_is_taken_note_of_and_makes_no_try() {
     assert_eq!(world.status("friday")["observedGeneration"], 2);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_stopped_before_it_had_a_container_held_its_static_port_for_five_minutes()
+ {
+    let (world, running) = began();
+    world.runtime.fail_creates(Some("no space left on device"));
+    world.session("friday");
+    world.phase("friday", "Starting").await;
+    assert!(!world.runtime.has_freed_ports("friday"));
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"]["desiredState"] = json!("Stopped");
+    });
+    world.phase("friday", "Stopped").await;
+    assert!(world.runtime.has_freed_ports("friday"));
+    assert_eq!(world.runtime.made(), 0);
+    running.stop().await;
+}

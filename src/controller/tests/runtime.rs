@@ -1,6 +1,6 @@
 //! A runtime in memory: one container a session, ready when it is told to be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
@@ -38,6 +38,8 @@ struct State {
     /// Whatever fails is told as something that happened to its session.
     tells: bool,
     orphans: Vec<Owned>,
+    /// Sessions whose ports were given back.
+    freed: BTreeSet<String>,
     hints: Option<mpsc::UnboundedSender<Hint>>,
 }
 
@@ -79,6 +81,10 @@ impl FakeRuntime {
 
     pub fn made(&self) -> usize {
         self.with(|s| s.made)
+    }
+
+    pub fn has_freed_ports(&self, session: &str) -> bool {
+        self.with(|s| s.freed.contains(session))
     }
 
     pub fn set_ready(&self, ready: bool) {
@@ -292,6 +298,10 @@ impl Runtime for FakeRuntime {
             .zip(7000..)
             .map(|(port, n)| (port.name.clone(), n));
         Ok(ChosenPorts(numbers.collect()))
+    }
+
+    fn free_ports(&self, key: &SessionKey) {
+        self.with(|s| s.freed.insert(key.name.clone()));
     }
 
     fn shun_ports(&self, _: &SessionKey, _: &[u16]) {}

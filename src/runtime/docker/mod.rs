@@ -196,6 +196,10 @@ impl Runtime for DockerRuntime {
             .choose(&key.uid, ports, self.config.port_range.clone())
     }
 
+    fn free_ports(&self, key: &SessionKey) {
+        self.ports.forget(&key.uid);
+    }
+
     fn shun_ports(&self, _key: &SessionKey, ports: &[u16]) {
         self.ports.shun(ports);
     }

@@ -273,6 +273,10 @@ impl Runtime for PodRuntime {
         }
     }
 
+    fn free_ports(&self, key: &SessionKey) {
+        self.ports.forget(&key.uid);
+    }
+
     fn shun_ports(&self, _key: &SessionKey, ports: &[u16]) {
         self.ports.shun(ports);
     }

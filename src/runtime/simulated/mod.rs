@@ -137,6 +137,8 @@ impl Runtime for SimulatedRuntime {
         ports::choose(&key.uid, ports, 1024..=u16::MAX, &|_, _| false, &|_| false)
     }
 
+    fn free_ports(&self, _: &SessionKey) {}
+
     fn shun_ports(&self, _: &SessionKey, _: &[u16]) {}
 
     fn storage<'a>(

@@ -259,6 +259,10 @@ impl Runtime for Door {
         self.memory().ports.choose(&self.engine, &key.uid, wanted)
     }
 
+    fn free_ports(&self, key: &SessionKey) {
+        self.memory().ports.forget(&key.uid);
+    }
+
     fn shun_ports(&self, _: &SessionKey, ports: &[u16]) {
         self.memory().ports.shun(ports);
     }
