@@ -115,7 +115,7 @@ impl SessionCache {
             let namespace = session.namespace().unwrap_or_default();
             (namespace, session.spec.game_ref.name.clone())
         });
-        let print = print(object.meta());
+        let print = print_of(&object);
         let (waits, shown) = (waits(&object), shown(&object));
         let kept = Kept::from(object);
         let mut inner = self.lock();
@@ -228,10 +228,24 @@ fn shown(session: &Guarded<GameSession>) -> Shown {
     }
 }
 
-/// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations.
-/// Status alone never triggers: it is ours.
-pub(super) fn print(metadata: &ObjectMeta) -> u64 {
+/// The print of a session as it came; one that cannot be read has not finished.
+pub(super) fn print_of(session: &Guarded<GameSession>) -> u64 {
+    print(
+        session.meta(),
+        session.read().is_some_and(|read| has_finished(read)),
+    )
+}
+
+pub(super) fn has_finished(session: &GameSession) -> bool {
+    let status = session.status.as_ref();
+    status.is_some_and(|status| status.finish_time.is_some())
+}
+
+/// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations. Status alone
+/// never triggers, since it is ours; but a session that has finished is not looked at again, and its end may be forgotten.
+pub(super) fn print(metadata: &ObjectMeta, finished: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
+    finished.hash(&mut hasher);
     metadata.generation.hash(&mut hasher);
     metadata.deletion_timestamp.is_some().hash(&mut hasher);
     metadata.finalizers.hash(&mut hasher);

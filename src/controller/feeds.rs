@@ -54,7 +54,7 @@ pub(super) fn sessions_sink(
         let version = own_writes::version(&object);
         // A write that no watch has shown, and that the API server has forgotten.
         let lost = came == Came::InAList && ctx.own_writes.listed(&uid, version, begun);
-        let against = ctx.own_writes.against(&uid, version, object.meta());
+        let against = ctx.own_writes.against(&uid, version, &object);
         let change = ctx.cache.apply(object, came);
         // Once it is in the cache: whoever writes looks there after its answer.
         trace::arrived(ctx, &uid, version);

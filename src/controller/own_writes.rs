@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::time::Instant;
 
-use super::cache::print;
+use super::cache::{has_finished, print, print_of};
+use super::guard::Guarded;
 use super::kept::Kept;
 use crate::api::GameSession;
 
@@ -48,6 +48,10 @@ struct Reply {
 impl Reply {
     fn version(&self) -> u64 {
         version(&*self.session)
+    }
+
+    fn print(&self) -> u64 {
+        print(&self.session.metadata, has_finished(&self.session))
     }
 }
 
@@ -151,11 +155,11 @@ impl OwnWrites {
 
     /// What came in this version, against the reply. A cache alone cannot tell: an API server that went back to a backup
     /// and then went on shows what the cache had before our write, in a version that is later than it.
-    pub fn against(&self, uid: &str, shown: u64, came: &ObjectMeta) -> Against {
+    pub fn against(&self, uid: &str, shown: u64, came: &Guarded<GameSession>) -> Against {
         let replies = self.lock();
         match replies.get(uid) {
             Some(reply) if reply.version() > shown => Against::Nothing,
-            Some(reply) if print(&reply.session.metadata) != print(came) => Against::Otherwise,
+            Some(reply) if reply.print() != print_of(came) => Against::Otherwise,
             Some(reply) if reply.version() == shown => Against::Echo,
             Some(_) | None => Against::Nothing,
         }
@@ -186,7 +190,6 @@ pub fn version<K: Resource>(object: &K) -> u64 {
 mod tests {
     use kube::ResourceExt;
 
-    use super::super::guard::Guarded;
     use super::*;
     use crate::api::{GameRef, GameSessionSpec};
 
@@ -286,10 +289,10 @@ mod tests {
     }
 
     /// How a version of this session stands to what waits for it.
-    fn against(own: &OwnWrites, uid: &str, version: u64, change: fn(&mut ObjectMeta)) -> Against {
-        let mut came = session(uid, version).metadata.clone();
-        change(&mut came);
-        own.against(uid, version, &came)
+    fn against(own: &OwnWrites, uid: &str, version: u64, change: fn(&mut GameSession)) -> Against {
+        let mut came = session(uid, version);
+        change(Arc::make_mut(&mut came));
+        own.against(uid, version, &Guarded::Read(came))
     }
 
     fn is_echo(own: &OwnWrites, version: u64) -> bool {
@@ -311,7 +314,8 @@ mod tests {
     fn a_finalizer_that_a_restored_server_put_back_stayed_since_the_cache_had_had_it_all_along() {
         let own = OwnWrites::default();
         own.remember("u", session("u", 10));
-        let back = |came: &mut ObjectMeta| came.finalizers = Some(vec!["ours".to_owned()]);
+        let back =
+            |came: &mut GameSession| came.metadata.finalizers = Some(vec!["ours".to_owned()]);
         assert_eq!(against(&own, "u", 9, back), Against::Nothing, "from before");
         assert_eq!(against(&own, "u", 11, back), Against::Otherwise);
         let counted_twice = "the same number, given to another state";
@@ -320,12 +324,27 @@ mod tests {
             Against::Otherwise,
             "{counted_twice}"
         );
-        let renewed = |came: &mut ObjectMeta| came.labels = Some(Default::default());
+        let renewed = |came: &mut GameSession| came.metadata.labels = Some(Default::default());
         assert_eq!(
             against(&own, "u", 11, renewed),
             Against::Nothing,
             "no decision depends on it"
         );
+    }
+
+    #[test]
+    fn a_session_that_had_finished_said_running_for_ever_once_a_backup_had_forgotten_its_end() {
+        let own = OwnWrites::default();
+        let mut finished = session("u", 10);
+        let status = serde_json::json!({"finishTime": "2026-01-02T03:04:05Z"});
+        Arc::make_mut(&mut finished).status = Some(serde_json::from_value(status).unwrap());
+        own.remember("u", finished);
+        assert_eq!(
+            against(&own, "u", 9, |_| {}),
+            Against::Nothing,
+            "from before"
+        );
+        assert_eq!(against(&own, "u", 11, |_| {}), Against::Otherwise);
     }
 
     #[test]

@@ -287,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn the_volumes_of_a_contract_are_named_after_its_container_in_the_games_order() {
+        let storage = json!({"storage": [
+            {"name": "world", "mountPath": "/data"}, {"name": "mods", "mountPath": "/mods"},
+        ]});
+        let contract = resolved(json!({}), storage).unwrap();
+        let names = volume_names("friday-0123456789", &contract);
+        assert_eq!(names, ["friday-0123456789-world", "friday-0123456789-mods"]);
+        let (o, engine) = surroundings(&contract);
+        let made: Vec<String> = volumes(&o, &contract, &engine)
+            .into_iter()
+            .map(|volume| volume.name)
+            .collect();
+        assert_eq!(made, volume_names(&o.session.container_name, &contract));
+    }
+
+    #[test]
     fn ports_are_published_and_named_by_their_public_number() {
         let spec = made(
             json!({}),

@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_remembered_up_to_a_bound_and_then_anew() {
+        let remembered = || COMPILED.with_borrow(HashMap::len);
+        COMPILED.take();
+        for number in 1..=REMEMBERED {
+            searched(&format!("a{number}")).unwrap();
+            assert_eq!(remembered(), number);
+        }
+        searched("a1").unwrap();
+        assert_eq!(remembered(), REMEMBERED);
+        searched("one more").unwrap();
+        assert_eq!(remembered(), 1);
+    }
+
+    #[test]
     fn a_whole_pattern_matches_from_first_to_last_byte() {
         let port = whole("[0-9]+|any").unwrap();
         for (text, want) in [

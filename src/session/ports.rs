@@ -181,6 +181,15 @@ mod tests {
         );
     }
 
+    /// A game is found where it was, whatever version of the controller starts it again.
+    #[test]
+    fn the_number_of_a_session_is_the_same_in_every_version() {
+        let of = |uid, name| from_hash(uid, name, &(20000..=29999)).next();
+        assert_eq!(of("u-1", "game"), Some(24654));
+        assert_eq!(of("u-2", "game"), Some(29942));
+        assert_eq!(of("u-1", "query"), Some(27183));
+    }
+
     #[test]
     fn a_taken_or_shunned_number_gives_way_to_the_next_one() {
         let wanted = [dynamic("game")];
@@ -245,8 +254,10 @@ mod tests {
             },
             port("b", PortPolicy::Passthrough, PortProtocol::UDP),
         ];
-        let chosen = choose("u", &wanted, 7000..=7002, FREE, UNSHUNNED);
-        assert_ne!(number(&chosen, "b"), 7000);
+        for uid in (0..20).map(|i| format!("u-{i}")) {
+            let chosen = choose(&uid, &wanted, 7000..=7002, FREE, UNSHUNNED);
+            assert_ne!(number(&chosen, "b"), 7000);
+        }
     }
 
     proptest! {

@@ -138,6 +138,7 @@ enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Does {
+    Create,
     Start,
     Die,
     Pause,

@@ -1,6 +1,7 @@
 //! Time that the controller itself takes: none but what it states. The API server and the runtime of these tests answer
 //! at once, so every virtual millisecond is a wait of ours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::World;
 use super::api::Fault;
 use crate::api::GameSession;
+use crate::controller::guard::Guarded;
 use crate::controller::own_writes::{self, Against};
 
 /// The user of these tests asks once a millisecond; a look begins at once.
@@ -94,7 +96,7 @@ async fn of_a_session_at_rest_no_reply_is_kept_whichever_came_first() {
     let against = running
         .ctx
         .own_writes
-        .against(&uid, version, &session.metadata);
+        .against(&uid, version, &Guarded::Read(Arc::new(session)));
     assert_eq!(against, Against::Nothing);
     running.stop().await;
 }

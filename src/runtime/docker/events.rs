@@ -28,8 +28,11 @@ const LAST_RETRY: Duration = Duration::from_secs(2);
 /// A list of thousands of containers takes an engine longer than a look at one.
 const WHOLE_LIST: Duration = Duration::from_secs(20);
 
-/// What happens to containers that is worth a look. (A create of ours is followed by a look anyway.)
-const ACTIONS: [&str; 6] = ["start", "die", "pause", "unpause", "rename", "destroy"];
+/// What happens to containers that a look must show. A create alone is no reason for one, since ours is followed by one
+/// anyway; but a list from before it stands for none.
+const ACTIONS: [&str; 7] = [
+    "create", "start", "die", "pause", "unpause", "rename", "destroy",
+];
 
 /// Events that our own calls will cause: their callers look again without being told.
 #[derive(Default)]
@@ -225,7 +228,7 @@ async fn take(runtime: &DockerRuntime, event: EventMessage) {
         .and_then(|attributes| attributes.get(keys::UID));
     if let Some(uid) = uid {
         runtime.listed.take(uid);
-        if !expected {
+        if !expected && action != "create" {
             runtime.hints.session(uid);
         }
     }
@@ -264,6 +267,21 @@ mod tests {
     use crate::hostile::{any_json, cases, edited, edits};
     use crate::session::observation::Owner;
 
+    fn nowhere() -> Arc<DockerRuntime> {
+        DockerRuntime::new(DockerConfig {
+            host: Some("unix:///nowhere/at/all.sock".to_owned()),
+            owner: Owner {
+                cluster: "c-1".to_owned(),
+                controller: "dillinger-runner".to_owned(),
+            },
+            bind_address: Ipv4Addr::LOCALHOST.into(),
+            advertise_address: "127.0.0.1".to_owned(),
+            port_range: 20_000..=20_999,
+            credentials: None,
+            clock: Clock::system(),
+        })
+    }
+
     proptest! {
         #![proptest_config(cases(128))]
 
@@ -273,18 +291,7 @@ mod tests {
             action in proptest::sample::select(&["start", "die", "destroy", "rename", "exec_die", ""][..]),
             other in any_json(),
         ) {
-            let runtime = DockerRuntime::new(DockerConfig {
-                host: Some("unix:///nowhere/at/all.sock".to_owned()),
-                owner: Owner {
-                    cluster: "c-1".to_owned(),
-                    controller: "dillinger-runner".to_owned(),
-                },
-                bind_address: Ipv4Addr::LOCALHOST.into(),
-                advertise_address: "127.0.0.1".to_owned(),
-                port_range: 20_000..=20_999,
-                credentials: None,
-                clock: Clock::system(),
-            });
+            let runtime = nowhere();
             let event = json!({
                 "Type": "container", "Action": action, "time": 1,
                 "Actor": {"ID": "f00", "Attributes": {keys::UID: "u-1", "exitCode": "0"}},
@@ -314,6 +321,22 @@ mod tests {
             state: Some(state),
             ..ContainerSummary::default()
         }
+    }
+
+    /// A late create, after the list and before the first look as leader, was found ten minutes later.
+    #[tokio::test]
+    async fn a_list_from_before_a_create_stands_for_no_look_at_that_session() {
+        let runtime = nowhere();
+        let both =
+            ["one", "two"].map(|uid| container(Some(uid), ContainerSummaryStateEnum::RUNNING));
+        runtime.listed.replace(running(both.to_vec()));
+        let created = json!({
+            "Type": "container", "Action": "create",
+            "Actor": {"ID": "f00", "Attributes": {keys::UID: "one"}},
+        });
+        take(&runtime, serde_json::from_value(created).expect("an event")).await;
+        assert!(runtime.listed.take("one").is_none());
+        assert!(runtime.listed.take("two").is_some());
     }
 
     #[test]

@@ -168,3 +168,50 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_far_apart_as_it_takes_edits_from_one_to_the_other_capitals_aside() {
+        for (a, b, apart) in [
+            ("MAP", "map", 0),
+            ("MPA", "MAP", 2),
+            ("XAB", "AB", 1),
+            ("ABC", "", 3),
+            ("", "ABC", 3),
+            ("SLOTS", "SLOT", 1),
+        ] {
+            assert_eq!(distance(a, b), apart, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_name_longer_than_any_that_can_be_declared_is_far_from_all() {
+        let (longest, longer) = ("a".repeat(128), "a".repeat(129));
+        assert_eq!(distance(&longest, "a"), 127);
+        assert_eq!(distance("a", &longest), 127);
+        assert_eq!(distance(&longer, "a"), usize::MAX);
+        assert_eq!(distance("a", &longer), usize::MAX);
+    }
+
+    #[test]
+    fn a_long_name_may_have_more_slips_than_a_short_one() {
+        let meant = |name: &str, known: &str| hint(name, [known].into_iter()).unwrap();
+        assert_eq!(
+            meant("MAXPLAYRS_PERTEM", "MAX_PLAYERS_PER_TEAM"),
+            "did you mean \"MAX_PLAYERS_PER_TEAM\"?"
+        );
+        assert_eq!(meant("XYZ", "MAP"), "it has \"MAP\"");
+    }
+
+    #[test]
+    fn of_more_names_than_are_shown_it_is_said_that_there_are_more() {
+        let names: Vec<String> = (0..SHOWN + 2).map(|i| format!("N{i}")).collect();
+        let list = |count: usize| short_list(names[..count].iter().map(String::as_str));
+        assert!(list(SHOWN).ends_with("\"N7\""));
+        assert!(list(SHOWN + 1).ends_with("\"N7\", …"));
+        assert_eq!(list(SHOWN + 2), list(SHOWN + 1));
+    }
+}

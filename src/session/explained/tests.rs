@@ -192,6 +192,59 @@ fn traps_are_told_where_they_stand_and_nowhere_else() {
 }
 
 #[test]
+fn what_only_resembles_a_trap_is_none() {
+    let fine = |change: fn(&mut Value), words: &str| {
+        let mut spec = full();
+        change(&mut spec);
+        let found = explained(spec).think;
+        assert!(
+            !found.iter().any(|one| one.contains(words)),
+            "{words}: {found:?}"
+        );
+    };
+    fine(|spec| spec["scratch"] = json!([]), "can write nowhere");
+    fine(|spec| spec["storage"] = json!([]), "a new volume begins");
+    for (name, value) in [("PASSWORD", ""), ("PASSWORD", "$(MAP)"), ("MOTD", "hi")] {
+        let mut spec = full();
+        spec["env"] = json!([{"name": name, "value": value}]);
+        let found = explained(spec).think;
+        assert!(
+            !found.iter().any(|one| one.contains("like a secret")),
+            "{name}={value}: {found:?}"
+        );
+    }
+    // Any text, but behind a word of the Game's own.
+    fine(
+        |spec| {
+            spec["parameters"] = json!([{"name": "MAP"}]);
+            spec["args"] = json!(["$(PORT_GAME)", "--map=$(MAP)"]);
+        },
+        "begins with '-'",
+    );
+    fine(
+        |spec| spec["terminationGracePeriodSeconds"] = json!(5),
+        "killed while it writes",
+    );
+}
+
+#[test]
+fn the_program_is_the_images_or_the_games_own() {
+    for (command, args, told) in [
+        (
+            json!([]),
+            json!([]),
+            "the image's program with the image's arguments",
+        ),
+        (json!([]), json!(["-x"]), "the image's program with \"-x\""),
+        (json!(["/srv"]), json!([]), "\"/srv\" without arguments"),
+        (json!(["/srv"]), json!(["-x"]), "\"/srv\" with \"-x\""),
+    ] {
+        let game = explained(json!({"image": "a:1", "command": command, "args": args}));
+        assert_eq!(says(&game, "runs"), [format!("{told}, below a small init")]);
+    }
+}
+
+#[test]
 fn an_image_moves_unless_a_version_or_a_digest_holds_it() {
     for image in [
         "chess",

@@ -370,3 +370,89 @@ fn a_start_that_failed_says_what_the_engine_said() {
             .contains("no such file")
     );
 }
+
+#[test]
+fn an_effect_that_keeps_failing_is_said_behind_what_is_said_anyway() {
+    let seen = crate::session::fixtures::created(0, Made::Fresh);
+    let o = recorded().seeing(seen);
+    let said = |trouble: Option<&str>| {
+        let o = o
+            .clone()
+            .given(|o| o.memo.trouble = trouble.map(str::to_owned));
+        condition(&after(&o, Row::C15), "Ready").message.clone()
+    };
+    let anyway = said(None);
+    let with = said(Some("no space left on device"));
+    assert_ne!(with, anyway);
+    assert!(
+        with.starts_with(&anyway) && with.ends_with("no space left on device"),
+        "{with}"
+    );
+}
+
+/// The status after whatever row comes.
+fn next(o: &Observation) -> GameSessionStatus {
+    o.after(&plan(o)).status
+}
+
+#[test]
+fn a_deadline_that_is_the_maximum_is_not_above_it() {
+    let o = running_now().given(|o| o.session.active_deadline_seconds = Some(7200));
+    assert_eq!(word(&next(&o), "Accepted"), (True, "Accepted"));
+}
+
+#[test]
+fn a_container_has_its_image_whatever_was_asked_of_the_engine() {
+    let o = running_now().given(|o| o.image = Image::Unchecked);
+    assert_eq!(word(&next(&o), "ImageReady"), (True, "ImagePresent"));
+}
+
+#[test]
+fn nobody_knows_what_the_node_of_a_pod_has_before_there_is_one() {
+    let o = recorded().given(|o| {
+        o.facts.runtime = Some(crate::api::RuntimeKind::Pod);
+        o.engine = None;
+    });
+    assert_eq!(word(&next(&o), "ImageReady"), (Unknown, "NotChecked"));
+}
+
+#[test]
+fn what_was_started_stays_so_only_while_a_pod_is_on_its_way_out() {
+    let was_started = next(&running_now());
+    let started = |kind, seen: Seen| {
+        let o = recorded().ready_since(60).seeing(seen).given(|o| {
+            o.facts.runtime = Some(kind);
+            o.status = was_started.clone();
+        });
+        condition(&next(&o), "Started").status
+    };
+    use crate::api::RuntimeKind::{Docker, Pod};
+    assert_eq!(started(Pod, Seen::Going), True);
+    assert_eq!(started(Docker, Seen::Going), False);
+    assert_eq!(started(Pod, Seen::Absent), False);
+}
+
+#[test]
+fn what_started_says_is_said_where_it_is_the_same_as_ready_and_not_twice() {
+    let seen = Seen::Created(a_container(0), Made::Failed("no such file".to_owned()));
+    let failed = next(&recorded().on_failure(3).seeing(seen));
+    let ready = condition(&failed, "Ready");
+    assert_eq!(ready.reason, "BackOff");
+    assert_eq!(condition(&failed, "Started").message, ready.message);
+    let waits = running_now().to_be_stopped();
+    let stopping = next(
+        &waits
+            .clone()
+            .stopping(StopReason::DeadlineExceeded, 1)
+            .seeing(Seen::Going),
+    );
+    assert_eq!(word(&stopping, "Started"), (False, "Stopped"));
+    assert_eq!(condition(&stopping, "Started").message, "");
+    assert_ne!(condition(&stopping, "Ready").message, "");
+}
+
+#[test]
+fn a_game_that_became_invalid_after_an_attempt_was_begun_leaves_it_not_started() {
+    let o = recorded().given(|o| o.contract = Err(refusal(Reason::GameInvalid)));
+    assert_eq!(word(&next(&o), "Started"), (False, "Creating"));
+}

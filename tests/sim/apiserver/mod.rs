@@ -19,6 +19,7 @@ mod verbs;
 mod watch;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub struct Server {
     line: tokio::sync::watch::Sender<Line>,
     /// Writes of users, and the revision of each: they write again what a restore lost.
     wishes: Mutex<Vec<(u64, Request)>>,
+    /// So many restores whose losses nobody has written again yet.
+    losses: AtomicUsize,
     date: Mutex<Option<Date>>,
 }
 
@@ -127,6 +130,7 @@ impl Server {
                 epoch: 0,
             }),
             wishes: Mutex::default(),
+            losses: AtomicUsize::default(),
             date: Mutex::default(),
         })
     }
@@ -235,13 +239,20 @@ impl Server {
             lost.map(|(_, request)| request).collect()
         };
         let server = self.clone();
+        server.losses.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             tokio::time::sleep(AGAIN).await;
             let user = Process::new("user".to_owned());
             for request in lost {
                 server.answer(&user, &request);
             }
+            server.losses.fetch_sub(1, Ordering::Relaxed);
         });
+    }
+
+    /// Users are about to write again what a restore lost.
+    pub fn is_written_again(&self) -> bool {
+        self.losses.load(Ordering::Relaxed) > 0
     }
 
     /// Somebody else writes to the status, so that whoever read it before has read what is no more.

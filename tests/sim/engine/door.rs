@@ -206,7 +206,7 @@ impl Door {
                     return None;
                 }
                 memory.take_listed(&uid);
-                (!expected).then_some(Hint::Session(uid))
+                (!expected && does != Does::Create).then_some(Hint::Session(uid))
             }
         }
     }

@@ -120,6 +120,7 @@ impl Engine {
             },
         };
         self.note(who, &id, &made, Life::Created);
+        self.tell(&id, &made, Does::Create);
         state.containers.insert(id, made);
         Ok(())
     }

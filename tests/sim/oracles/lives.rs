@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::story::{Story, at, is_session, number, uid};
-use crate::apiserver::ChangeKind;
+use crate::apiserver::{ChangeKind, RESTORE};
 use crate::history::{Entry, Life, What};
 
 /// What was ever known of one session.
@@ -51,6 +51,10 @@ pub fn one_at_a_time(story: &Story<'_>, forced: bool, wrong: &mut Vec<String>) -
             What::Stored {
                 key, kind, object, ..
             } if is_session(key) => {
+                if entry.who == RESTORE {
+                    // An end that was forgotten is none, and its attempt rightly runs again.
+                    known.remove(uid(object));
+                }
                 known.entry(uid(object)).or_default().learn(object, *kind);
             }
             What::Container {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Scenario;
 use crate::apiserver::Mode;
 use crate::engine::Refusal;
-use crate::history::{Entry, What};
+use crate::history::{Entry, Life, What};
 use crate::world::{World, next_look};
 
 /// Begins the note of what could not be done.
@@ -135,25 +135,30 @@ impl<'a> Scene<'a> {
         let further = match phase {
             "Starting" => now == "Running" || self.is_finished(),
             "Stopping" => now == "Stopped" || self.is_finished() || now.is_empty(),
+            // Made anew by who had forgotten it, on no node yet.
+            "Unknown" if self.world.forgets => now == "Starting",
             "Unknown" => now == "Running" || self.is_finished(),
             // Its engine ended the game, and the Game that the next attempt needs was taken away.
             "Running" => self.is_finished() && self.ready_reason() == "GameNotFound",
             _ => false,
         };
-        let too_late = self.world.hides && further;
+        let may_be = self.world.hides || (self.world.forgets && phase == "Unknown");
+        let too_late = may_be && further;
         if too_late {
             self.is_not_done(TOO_LATE);
         }
         too_late
     }
 
-    /// A container that somebody made late took the place of one that was taken away, in the same attempt: it counts as that one.
+    /// A container that somebody made late took the place of one that was taken away, in the same attempt, or played what the
+    /// next attempt was to play; or a restored API server knows nothing of an attempt that was: it counts as that one.
     fn is_in_its_place(&self, phase: &str, attempt: i64) -> bool {
         let now = self.value("/status/attempt").and_then(|n| n.as_i64());
-        let in_its_place = self.world.hides
-            && self.phase() == phase
-            && now == Some(attempt)
-            && self.was_replaced();
+        let replaced = self.world.hides && self.was_replaced();
+        let played = (self.world.hides || self.world.shares) && self.were_more_than(attempt + 1);
+        let late = now == Some(attempt) && (replaced || played);
+        let forgotten = self.world.forgets && now.is_some_and(|now| now <= attempt);
+        let in_its_place = self.phase() == phase && (late || forgotten);
         if in_its_place {
             self.is_not_done(IN_ITS_PLACE);
         }
@@ -180,6 +185,32 @@ impl<'a> Scene<'a> {
         };
         let first = self.world.history.first(first);
         first.is_some_and(|first| first != id)
+    }
+
+    /// More were started for it than so many: one more container, or one that had ended once more.
+    fn were_more_than(&self, attempts: i64) -> bool {
+        let uid = self.uid();
+        let entries = self.world.history.entries();
+        let started = entries.iter().filter(|entry| match &entry.what {
+            What::Container { uid: of, state, .. } => *of == uid && *state == Life::Running,
+            What::Stored { .. }
+            | What::Volume { .. }
+            | What::Engine(_)
+            | What::Died(_)
+            | What::Note(_) => false,
+        });
+        i64::try_from(started.count()).is_ok_and(|started| started > attempts)
+    }
+
+    /// It was counted on from what went before, since when its game was ready was not recorded in time, or forgotten.
+    fn is_counted_on(&self, pointer: &str, wanted: &Value) -> bool {
+        let now = self.value(pointer).and_then(|n| n.as_i64());
+        let counted_on =
+            (self.world.hides || self.world.forgets) && now.is_some() && now > wanted.as_i64();
+        if counted_on {
+            self.is_not_done(TOO_LATE);
+        }
+        counted_on
     }
 
     fn is_finished(&self) -> bool {
@@ -227,10 +258,13 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                 })
                 .await
                 || scene.comes_too_late("Stopping")
+                || scene.is_counted_on(pointer, wanted)
         }
         Step::Gone => {
             world
-                .until(within, |w| w.session(scene.name).is_none())
+                .until(within, |w| {
+                    w.session(scene.name).is_none() && !w.server.is_written_again()
+                })
                 .await
         }
         Step::Called(class, times) => {

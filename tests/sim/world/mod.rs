@@ -36,6 +36,9 @@ const STILL: Duration = Duration::from_secs(22);
 /// Then this passes at once, as often as said: longer than the slow clock of ten minutes. Nothing is written.
 const PASSES: Duration = Duration::from_secs(690);
 const TIMES: usize = 2;
+/// Twice this is longer than the quarter of an hour in which nobody believes in a session that the API server said was gone,
+/// and the slow clock after it: a restored one may have it again.
+const BELIEVED: Duration = Duration::from_secs(750);
 /// After each, whoever woke has done what he wants.
 const WOKEN: Duration = Duration::from_secs(4);
 /// What is left without an owner is swept within this.
@@ -62,6 +65,10 @@ pub struct World {
     cluster: Option<Arc<Cluster>>,
     /// Something hangs, stands still or is away for some time, and nobody sees what would have come and gone meanwhile.
     pub hides: bool,
+    /// The API server is restored to an older copy.
+    pub forgets: bool,
+    /// Two controllers act for a while, and what one of them makes late is one more than the story has.
+    pub shares: bool,
     user: kube::Client,
     running: Running,
     over: CancellationToken,
@@ -125,6 +132,8 @@ impl World {
         World {
             user: server.client("user"),
             hides: script.has(Fault::may_hang),
+            forgets: script.has(|fault| matches!(fault, Fault::Restore { .. })),
+            shares: script.has(|fault| matches!(fault, Fault::Rival { .. } | Fault::Pause { .. })),
             running,
             over,
             clock,
@@ -236,10 +245,7 @@ impl World {
         // the slow clock alone finds some of it.
         let untold = |fault: &Fault| matches!(fault, Fault::Event { of, .. } if of != "engine");
         if script.has(untold) || self.history.last(is_not_done).is_some() {
-            for _ in 0..TIMES {
-                tokio::time::advance(PASSES).await;
-                tokio::time::sleep(WOKEN).await;
-            }
+            self.pass(PASSES).await;
         }
         // What lost its owner, or came late for one that is at rest, is found by the sweep, whose two looks are ten minutes
         // apart, or by the slow clock. Whatever goes wrong may put them
@@ -269,12 +275,20 @@ impl World {
                 self.wait_for_a_sweep().await;
             }
         }
+        if self.forgets {
+            self.pass(BELIEVED).await;
+        }
         let settled = self.history.len();
+        self.pass(PASSES).await;
+        settled
+    }
+
+    /// The slow clock, as often as said, and all that it wakes.
+    async fn pass(&self, time: Duration) {
         for _ in 0..TIMES {
-            tokio::time::advance(PASSES).await;
+            tokio::time::advance(time).await;
             tokio::time::sleep(WOKEN).await;
         }
-        settled
     }
 
     /// Until the next sweep is over. The time before it passes at once.

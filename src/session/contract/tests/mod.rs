@@ -376,3 +376,63 @@ fn an_argument_moved_into_the_next_is_another_contract() {
     assert_ne!(digest(json!(["ab", "c"])), digest(json!(["a", "bc"])));
     assert_ne!(digest(json!(["$(PORT_GAME)"])), digest(json!(["<game>"])));
 }
+
+#[test]
+fn a_contract_without_placement_is_as_it_was_before_there_was_any() {
+    let of = |change: Value| serde_json::to_value(resolved(json!({}), change).unwrap()).unwrap();
+    let without = of(json!({}));
+    assert!(!without.as_object().unwrap().contains_key("placement"));
+    let with = of(json!({"nodeSelector": {"disk": "fast"}}));
+    assert!(with.as_object().unwrap().contains_key("placement"));
+    assert_ne!(with["terms"]["digest"], without["terms"]["digest"]);
+}
+
+#[test]
+fn what_lies_on_the_border_is_allowed() {
+    for (session, game) in [
+        (
+            json!({"resources": {"limits": {"cpu": "2", "memory": "1Gi"}}}),
+            json!({"resources": {"max": {"cpu": "2", "memory": "1Gi"}}}),
+        ),
+        (
+            json!({}),
+            json!({"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "max": {"cpu": "2", "memory": "1Gi"}}}),
+        ),
+        (
+            json!({}),
+            json!({"storage": [{"name": "map-2", "mountPath": "/data"}, {"name": "a", "mountPath": "/more"}]}),
+        ),
+        (
+            json!({}),
+            json!({"ports": [
+                {"name": "a", "containerPort": 1, "protocol": "TCP", "portPolicy": "Static", "hostPort": 7000},
+                {"name": "b", "containerPort": 2, "protocol": "TCP", "portPolicy": "Static", "hostPort": 7001},
+            ]}),
+        ),
+    ] {
+        resolved(session, game.clone())
+            .unwrap_or_else(|refusal| panic!("{game}: {}", refusal.message));
+    }
+}
+
+#[test]
+fn a_text_of_126976_bytes_once_filled_in_is_the_longest() {
+    let of = |times: usize| {
+        resolved(
+            json!({}),
+            json!({"args": ["$(A)".repeat(times)], "parameters": [{"name": "A", "default": "x".repeat(1024)}]}),
+        )
+    };
+    assert!(of(124).is_ok());
+    assert!(of(125).is_err());
+}
+
+#[test]
+fn what_fills_in_to_nothing_is_no_piece_of_a_text() {
+    let contract = resolved(
+        json!({}),
+        json!({"args": ["$(A)"], "parameters": [{"name": "A", "default": ""}]}),
+    );
+    let contract = serde_json::to_value(contract.unwrap()).unwrap();
+    assert_eq!(contract["args"], json!([[]]));
+}

@@ -291,3 +291,73 @@ fn terms_of_more_than_8_kib_are_the_games_fault() {
         refusal.message
     );
 }
+
+#[test]
+fn terms_of_8_kib_to_the_byte_travel_with_a_container() {
+    let of = |length: usize| {
+        let mut words: Vec<String> = (0..8).map(|_| "w".repeat(900)).collect();
+        words.push("w".repeat(length));
+        resolved(
+            json!({}),
+            json!({"readiness": {"exec": {"command": words}}}),
+        )
+    };
+    let size = serde_json::to_vec(&of(1).unwrap().terms).unwrap().len();
+    let fits = 1 + 8192 - size;
+    assert_eq!(
+        serde_json::to_vec(&of(fits).unwrap().terms).unwrap().len(),
+        8192
+    );
+    assert!(of(fits + 1).is_err());
+}
+
+#[test]
+fn each_way_in_which_a_path_is_none_is_told_by_itself() {
+    for path in [
+        "/a/../b", "a/b", "/a b", "/a:b", "/a,b", "/", "//.", "", "/ä",
+    ] {
+        let refusal = resolved(
+            json!({}),
+            json!({"storage": [{"name": "world", "mountPath": path}]}),
+        );
+        let refusal = refusal.expect_err(path);
+        assert!(
+            refusal.message.contains("must be an absolute path"),
+            "{path}: {}",
+            refusal.message
+        );
+    }
+}
+
+#[test]
+fn each_way_in_which_hex_is_none_is_told_by_itself() {
+    for hex in ["", "abc", "zz"] {
+        let exchange = json!({"port": "game", "sendHex": hex, "expect": "."});
+        let refusal = resolved(json!({}), json!({"readiness": {"exchange": exchange}}));
+        let refusal = refusal.expect_err(hex);
+        assert!(
+            refusal
+                .message
+                .contains("is not pairs of hexadecimal digits"),
+            "{hex}: {}",
+            refusal.message
+        );
+    }
+}
+
+#[test]
+fn ports_that_are_none_or_used_twice_are_refused() {
+    let with = |ports: Value| {
+        resolved(json!({}), json!({"ports": ports}))
+            .unwrap_err()
+            .message
+    };
+    let fixed = |name: &str, inside: i32, outside: i32| json!({"name": name, "containerPort": inside, "protocol": "TCP", "portPolicy": "Static", "hostPort": outside});
+    assert!(
+        with(json!([fixed("a", 0, 7000)])).contains("containerPort 0 is not between 1 and 65535")
+    );
+    assert!(
+        with(json!([fixed("a", 1, 7000), fixed("b", 2, 7000)]))
+            .contains("hostPort 7000 is used twice")
+    );
+}

@@ -242,3 +242,40 @@ fn the_log_in_a_message_is_at_most_a_kibibyte_and_cut_between_characters() {
     let message = &said_by(&plan).message;
     assert!(message.ends_with("ääend") && message.len() < 1024 + 200);
 }
+
+#[test]
+fn e1_says_who_interrupted_it_or_else_how_it_exited() {
+    let said = |how: Exit| {
+        said_by(&met(&ready().seeing(exit(how)), Row::E1))
+            .message
+            .clone()
+    };
+    let evicted = Exit {
+        interrupted: Some("Evicted".to_owned()),
+        ..code(1)
+    };
+    assert!(said(evicted).contains("interrupted from outside (Evicted)"));
+    assert!(said(code(255)).contains("interrupted from outside (exit code 255)"));
+}
+
+#[test]
+fn last_words_are_cut_between_two_characters_and_never_longer_than_1_kib() {
+    use crate::session::plan::ended::with_last_lines;
+    // An odd byte in front: the cut falls into a character.
+    for lines in [
+        "ä".repeat(600),
+        format!("x{}", "ä".repeat(600)),
+        format!("{}x", "ä".repeat(600)),
+    ] {
+        let said = with_last_lines("it failed".to_owned(), &lines);
+        let words = said
+            .strip_prefix("it failed; its last words:\n")
+            .expect("words");
+        assert!(lines.ends_with(words));
+        assert!(
+            (1023..=1024).contains(&words.len()),
+            "{} bytes",
+            words.len()
+        );
+    }
+}

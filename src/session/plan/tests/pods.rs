@@ -229,3 +229,31 @@ fn c16_a_pod_that_is_told_to_stop_and_runs_on_within_its_grace_is_no_news() {
     assert_eq!(started.expect("written").reason, "ContainerRunning");
     assert_eq!(said, stopping.status.conditions);
 }
+
+#[test]
+fn c15_a_pod_that_was_shown_to_be_on_its_way_is_looked_at_a_minute_later() {
+    let Seen::Created(mut c, made) = awaited(Reason::Creating, "") else {
+        unreachable!("it was made so")
+    };
+    c.created = ago(10);
+    let plan = met(&on_cluster().seeing(Seen::Created(c, made)), Row::C15);
+    assert_eq!(plan.next, in_seconds(60));
+}
+
+#[test]
+fn c2_says_what_the_cluster_said_of_a_pod_that_never_started() {
+    let said = |words: &str| {
+        let o = on_cluster()
+            .given(|o| o.facts.attempt_time = Some(ago(3600)))
+            .seeing(awaited(Reason::Creating, words));
+        said_by(&met(&o, Row::C2)).message.clone()
+    };
+    assert_eq!(
+        said(""),
+        "no container within 3600 s: the cluster did not get it started"
+    );
+    assert_eq!(
+        said("its volume is not attached"),
+        "no container within 3600 s: its volume is not attached"
+    );
+}

@@ -136,3 +136,23 @@ fn r4_a_broken_or_missing_game_stops_nothing_that_runs() {
         met(&o, Row::R4);
     }
 }
+
+#[test]
+fn r2_once_it_is_shown_that_it_waits_the_next_look_is_for_the_deadline() {
+    let mut c = container(0);
+    c.started = Some(ago(1));
+    let plan = met(&recorded().seeing(Seen::Running(c, not_ready())), Row::R2);
+    assert_eq!(plan.next, in_seconds(299));
+}
+
+#[test]
+fn r4_a_deadline_that_is_due_just_now_and_may_not_act_is_looked_at_again_and_not_at_once() {
+    let o = recorded()
+        .ready_since(3600)
+        .seeing(running(0, Answer::Ready))
+        .given(|o| {
+            o.session.active_deadline_seconds = Some(3600);
+            o.limits.clock_trusted = false;
+        });
+    assert_eq!(met(&o, Row::R4).next, in_seconds(30));
+}

@@ -5,7 +5,7 @@ use crate::session::facts::StopReason;
 use crate::session::fixtures::*;
 use crate::session::plan::Phase;
 use crate::session::reason::Reason;
-use crate::session::seen::{Answer, ContainerId, Made, Seen};
+use crate::session::seen::{Answer, ContainerId, Exit, Made, Seen};
 
 fn id() -> ContainerId {
     ContainerId("id-0".to_owned())
@@ -21,6 +21,22 @@ fn s1_a_game_that_had_ended_before_it_was_wished_stopped_keeps_its_own_end_on_re
         assert_eq!(facts.last_exit.expect("an exit").reason, word);
         assert_eq!(facts.finish, None);
     }
+}
+
+#[test]
+fn s1_when_it_began_is_what_its_container_says_or_else_what_is_on_record_of_it() {
+    let began = |o: &Observation, started: Option<Timestamp>| {
+        let mut c = container(0);
+        c.started = started;
+        let seen = Seen::Exited(c, Exit::default());
+        let facts = recorded_by(met(&o.clone().seeing(seen), Row::S1));
+        facts.last_exit.expect("an exit").start_time
+    };
+    let o = recorded().ready_since(60).to_be_stopped();
+    assert_eq!(began(&o, Some(ago(20))), Some(ago(20)));
+    assert_eq!(began(&o, None), Some(ago(60)));
+    let o = o.given(|o| o.facts.container = None);
+    assert_eq!(began(&o, None), None);
 }
 
 #[test]
@@ -278,6 +294,19 @@ fn s11_a_resume_begins_a_new_run_with_its_whole_budget() {
 }
 
 #[test]
+fn s11_a_resume_records_the_engine_as_it_is_called_now() {
+    let renamed = crate::session::facts::Engine {
+        name: Some("renamed".to_owned()),
+        ..engine(ENGINE)
+    };
+    let o = recorded()
+        .ended(0, "Requested", 5)
+        .given(|o| o.engine = Some(renamed.clone()));
+    let facts = recorded_by(met(&o, Row::S11));
+    assert_eq!(facts.engine, Some(renamed));
+}
+
+#[test]
 fn s11_a_resume_waits_for_no_back_off_however_the_run_before_it_ended() {
     for word in ["Interrupted", "Error", "Requested"] {
         let o = recorded()
@@ -293,4 +322,24 @@ fn a_stop_that_was_deleted_on_record_of_a_session_that_lives_again_is_a_mere_sto
     let o = recorded().ready_since(60).stopping(StopReason::Deleted, 2);
     let plan = met(&o, Row::S8);
     met(&o.after(&plan), Row::S11);
+}
+
+#[test]
+fn why_it_is_stopped_is_said_with_the_deadline_that_it_had() {
+    let said = |reason| {
+        let o = recorded()
+            .ready_since(60)
+            .seeing(running(0, Answer::Ready))
+            .stopping(reason, 0)
+            .given(|o| o.session.active_deadline_seconds = Some(50));
+        said_by(&met(&o, Row::S5)).message.clone()
+    };
+    assert_eq!(said(StopReason::Requested), "");
+    assert_eq!(
+        said(StopReason::DeadlineExceeded),
+        "the game ran for its activeDeadlineSeconds (50 s)"
+    );
+    assert!(said(StopReason::StartDeadlineExceeded).starts_with(
+        "the game was not ready within startDeadlineSeconds (300 s): look at its log"
+    ));
 }
