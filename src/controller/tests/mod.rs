@@ -213,6 +213,24 @@ async fn a_requested_stop_costs_two_writes_and_the_resume_two_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deleted_session_is_held_while_nobody_can_tell_which_storage_it_has() {
+    let world = World::new();
+    let running = world.controller("a");
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.runtime.hide_storage(true);
+    world.api.delete("friday");
+    world.phase("friday", "Unknown").await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(world.api.session("friday").is_some());
+    world.runtime.hide_storage(false);
+    world
+        .until("it is gone", || world.api.session("friday").is_none())
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_while_running_costs_two_writes_and_leaves_nothing() {
     let world = World::new();
     let running = world.controller("a");

@@ -38,6 +38,7 @@ struct State {
     /// Whatever fails is told as something that happened to its session.
     tells: bool,
     orphans: Vec<Owned>,
+    hides_storage: bool,
     /// Sessions whose ports were given back.
     freed: BTreeSet<String>,
     hints: Option<mpsc::UnboundedSender<Hint>>,
@@ -81,6 +82,11 @@ impl FakeRuntime {
 
     pub fn made(&self) -> usize {
         self.with(|s| s.made)
+    }
+
+    pub fn hide_storage(&self, hidden: bool) {
+        self.with(|s| s.hides_storage = hidden);
+        self.hint(Hint::All);
     }
 
     pub fn has_freed_ports(&self, session: &str) -> bool {
@@ -311,7 +317,11 @@ impl Runtime for FakeRuntime {
         _: &'a SessionKey,
         _: &'a [String],
     ) -> BoxFuture<'a, Result<StorageSeen, String>> {
-        std::future::ready(Ok(StorageSeen::default())).boxed()
+        let listed = match self.with(|s| s.hides_storage) {
+            false => Ok(StorageSeen::default()),
+            true => Err("the volumes are not listed".to_owned()),
+        };
+        std::future::ready(listed).boxed()
     }
 
     fn act<'a>(

@@ -6,6 +6,7 @@ use super::model::unsafe_act;
 use super::sketch::{Catalog, Due, Look, Sketch, Wished};
 use super::*;
 use crate::api::{GameSessionStatus, ImagePullPolicy, RestartPolicy};
+use crate::hostile::cases;
 use crate::session::facts::StopReason;
 use crate::session::fixtures::*;
 use crate::session::observation::{Image, Memo};
@@ -235,7 +236,7 @@ fn earliest(o: &Observation, row: Row) -> Option<Timestamp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(4000) })]
 
     #[test]
     fn no_plan_is_ever_unsafe((sketch, o) in observations()) {
