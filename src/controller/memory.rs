@@ -42,8 +42,8 @@ pub struct Run {
     id: ContainerId,
     /// When it was started by this process, or first seen to run by it.
     pub since: Instant,
-    /// It was seen ready, whether or not that could be recorded.
-    ready: bool,
+    /// When it was first seen ready, whether or not that could be recorded.
+    pub ready: Option<Timestamp>,
 }
 
 impl Remembered {
@@ -53,10 +53,10 @@ impl Remembered {
         self.memo.able_since = None;
     }
 
-    /// This container runs, since now unless that is known better.
-    pub fn runs(&mut self, id: &ContainerId, ready: bool) {
+    /// This container runs, since now unless that is known better, and is ready since then, unless it was before.
+    pub fn runs(&mut self, id: &ContainerId, ready: Option<Timestamp>) {
         match &mut self.run {
-            Some(run) if run.id == *id => run.ready |= ready,
+            Some(run) if run.id == *id => run.ready = run.ready.or(ready),
             Some(_) | None => {
                 self.run = Some(Run {
                     id: id.clone(),
@@ -77,10 +77,6 @@ impl Run {
     /// How long this process has known it to run.
     pub fn lasts(&self) -> SignedDuration {
         SignedDuration::try_from(self.since.elapsed()).unwrap_or(SignedDuration::MAX)
-    }
-
-    pub fn was_ready(&self) -> bool {
-        self.ready
     }
 }
 
@@ -262,12 +258,13 @@ mod tests {
     fn an_attempt_that_was_made_again_was_ended_for_the_time_of_its_former_container() {
         let mut known = Remembered::default();
         let (first, second) = (ContainerId("a".to_owned()), ContainerId("b".to_owned()));
-        known.runs(&first, true);
-        assert!(known.run_of("a").is_some_and(Run::was_ready));
+        known.runs(&first, Some(at(10)));
+        known.runs(&first, Some(at(20)));
+        assert_eq!(known.run_of("a").and_then(|run| run.ready), Some(at(10)));
         assert!(known.run_of("b").is_none());
-        known.runs(&second, false);
+        known.runs(&second, None);
         assert!(known.run_of("a").is_none());
-        assert!(known.run_of("b").is_some_and(|run| !run.was_ready()));
+        assert!(known.run_of("b").is_some_and(|run| run.ready.is_none()));
     }
 
     #[test]

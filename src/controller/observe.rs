@@ -101,10 +101,10 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
     let memo = ctx.memory.change(&key.uid, |known| {
         known.unreadable = None;
         if let (Seen::Running(c, answer), None) = (&seen, facts.ready_time()) {
-            known.runs(&c.id, *answer == Answer::Ready);
+            known.runs(&c.id, (*answer == Answer::Ready).then_some(now));
         }
         let run = seen.container().and_then(|c| known.run_of(&c.id.0));
-        let (running_for, ready) = (run.map(Run::lasts), run.is_some_and(Run::was_ready));
+        let (running_for, ready) = (run.map(Run::lasts), run.and_then(|run| run.ready));
         on_our_clock(&mut seen, now, ctx.clock.wall(), running_for);
         // Policy Always: the pull that was begun for this attempt is over, and the image is there.
         if image == Image::Present && known.pulling.is_some() && known.pulling == facts.attempt {
@@ -112,7 +112,7 @@ pub async fn observe(ctx: &Context, session: &GameSession) -> Observed {
         }
         let mut memo = known.memo.clone();
         memo.doubt_since = doubt_since;
-        memo.ready = ready;
+        memo.ready_since = ready;
         memo
     });
     Observed::Made(Box::new(Observation {

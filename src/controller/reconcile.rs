@@ -235,6 +235,9 @@ impl Reconcile<'_> {
     }
 
     async fn passes(&mut self) -> End {
+        if let Some(end) = self.refused_since() {
+            return end;
+        }
         for _ in 0..PASSES {
             match self.pass().await {
                 Ok(Some(next)) => {
@@ -249,6 +252,19 @@ impl Reconcile<'_> {
             reason: "no_rest",
             words: format!("still not at rest after {PASSES} passes"),
         })
+    }
+
+    /// A stop that turned out to be none is sent again, after the session's wait, and its grace begins with that.
+    fn refused_since(&self) -> Option<End> {
+        let mut runtimes = self.ctx.runtimes.values();
+        let words = runtimes.find_map(|runtime| runtime.refused_since(self.uid))?;
+        self.ctx
+            .memory
+            .change(self.uid, |known| known.memo.signalled = None);
+        Some(End::Failed(Failure {
+            reason: "refused_late",
+            words: format!("stop: {words}"),
+        }))
     }
 
     /// One pass: at most one write. None: look again at once.

@@ -170,6 +170,12 @@ pub trait Runtime: Send + Sync + 'static {
         effect: &'a Effect,
     ) -> BoxFuture<'a, Result<Outcome, EffectError>>;
 
+    /// A stop of this session that had gone through as far as anybody waited for it, and was refused since, in these
+    /// words: told once, after a hint. None: there was none.
+    fn refused_since(&self, _uid: &str) -> Option<String> {
+        None
+    }
+
     /// Everything that carries our cluster and controller labels on the engine of now.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>>;
 

@@ -95,8 +95,8 @@ pub struct StorageSeen {
 /// Memory of this process about the session: with it empty every plan is still safe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memo {
-    /// The game of the container that is seen was seen ready before, whether or not that could be recorded.
-    pub ready: bool,
+    /// When the game of the container that is seen was first seen ready, whether or not that could be recorded.
+    pub ready_since: Option<Timestamp>,
     /// Stop was sent for this attempt, at this instant.
     pub signalled: Option<(i32, Timestamp)>,
     /// The engine refused to create this attempt for its content, in its words.

@@ -43,6 +43,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const WRITE: Duration = Duration::from_secs(30);
 const START: Duration = Duration::from_secs(60);
 const REFUSAL: Duration = Duration::from_millis(20);
+/// A stop that nobody waits for any more is refused after this.
+const LATE: Duration = Duration::from_secs(2);
 /// A pull takes this long unless told otherwise.
 const PULL: Duration = Duration::from_secs(20);
 /// The daemon keeps so many events for who listens too slowly.

@@ -209,7 +209,7 @@ impl Reconcile<'_> {
             Effect::Start(id) => {
                 self.ctx
                     .memory
-                    .change(self.uid, |known| known.runs(id, false));
+                    .change(self.uid, |known| known.runs(id, None));
             }
             Effect::CreateStorage(_)
             | Effect::Create(_)

@@ -145,3 +145,18 @@ async fn a_session_that_was_stopped_before_it_had_a_container_held_its_static_po
     assert_eq!(world.runtime.made(), 0);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_its_engine_refused_late_was_not_sent_again_and_the_game_was_killed_untold() {
+    let (world, running) = began();
+    world.session("friday");
+    world.phase("friday", "Running").await;
+    world.runtime.refuse_next_stop_late("the daemon is busy");
+    world.api.put("gamesessions", "friday", |session| {
+        session["spec"]["desiredState"] = json!("Stopped");
+    });
+    world.phase("friday", "Stopped").await;
+    let acts = world.runtime.acts();
+    assert_eq!(acts, ["create", "start", "stop", "stop", "remove"]);
+    running.stop().await;
+}

@@ -33,6 +33,10 @@ struct State {
     /// Of this session alone.
     cursed: Option<String>,
     starts_fail: Option<String>,
+    /// The next stop is taken for sent, and refused later.
+    stop_refused: Option<String>,
+    /// By session uid.
+    refused_since: HashMap<String, String>,
     /// The name of each new container is in use, and nothing of that name is to be seen.
     names_taken: bool,
     /// Whatever fails is told as something that happened to its session.
@@ -125,6 +129,11 @@ impl FakeRuntime {
     /// Starts fail so, and leave no trace, until they are given nothing to say.
     pub fn fail_starts(&self, words: Option<&str>) {
         self.with(|s| s.starts_fail = words.map(str::to_owned));
+    }
+
+    /// The next stop does nothing, and is refused in these words when nobody waits for it any more.
+    pub fn refuse_next_stop_late(&self, words: &str) {
+        self.with(|s| s.stop_refused = Some(words.to_owned()));
     }
 
     pub fn take_names(&self, taken: bool) {
@@ -232,6 +241,13 @@ impl FakeRuntime {
                     }
                 });
             }
+            Effect::Stop(..) if self.with(|s| s.stop_refused.is_some()) => {
+                self.with(|s| {
+                    let words = s.stop_refused.take().unwrap();
+                    s.refused_since.insert(key.uid.clone(), words);
+                });
+                self.hint(Hint::Session(key.uid.clone()));
+            }
             Effect::Stop(..) | Effect::Kill(_) => {
                 self.with(|s| {
                     if let Some(Seen::Running(c, _)) = s.containers.get(&key.uid).cloned() {
@@ -304,6 +320,10 @@ impl Runtime for FakeRuntime {
             .zip(7000..)
             .map(|(port, n)| (port.name.clone(), n));
         Ok(ChosenPorts(numbers.collect()))
+    }
+
+    fn refused_since(&self, uid: &str) -> Option<String> {
+        self.with(|s| s.refused_since.remove(uid))
     }
 
     fn free_ports(&self, key: &SessionKey) {

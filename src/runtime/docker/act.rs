@@ -81,11 +81,12 @@ pub(super) async fn start(client: &Client, id: &str) -> Result<Outcome, EffectEr
     Ok(started.map(|()| Outcome::Done)?)
 }
 
-/// Sent, not waited for; only an answer within a moment is told.
+/// Sent, not waited for: only an answer within a moment is the outcome. `late` is given a refusal that comes after it.
 pub(super) async fn stop(
     client: &Arc<Client>,
     id: &str,
     grace_seconds: i32,
+    late: impl FnOnce(String) + Send + 'static,
 ) -> Result<Outcome, EffectError> {
     let options = StopContainerOptionsBuilder::new().t(grace_seconds).build();
     let (client, id) = (Arc::clone(client), id.to_owned());
@@ -98,7 +99,17 @@ pub(super) async fn stop(
             .await
     });
     match tokio::time::timeout(REFUSAL, &mut sent).await {
-        Err(_) => Ok(Outcome::Done),
+        Err(_) => {
+            tokio::spawn(async move {
+                match sent.await {
+                    // An engine that has taken it up says nothing until the game has ended.
+                    Ok(Ok(()) | Err(CallError::Timeout(_))) | Err(_) => {}
+                    Ok(Err(error)) if error.is_not_found() => {}
+                    Ok(Err(error)) => late(words(error)),
+                }
+            });
+            Ok(Outcome::Done)
+        }
         Ok(Ok(Ok(()))) => Ok(Outcome::Done),
         Ok(Ok(Err(error))) if error.is_not_found() => Ok(Outcome::Already),
         Ok(Ok(Err(error))) => Err(error.into()),

@@ -19,6 +19,7 @@ mod parse;
 mod ports;
 mod probe;
 mod pulls;
+mod refusals;
 #[cfg(test)]
 mod strangers;
 mod tail;
@@ -74,6 +75,7 @@ pub struct DockerRuntime {
     expected: events::Expected,
     /// Sessions whose last look found nothing: who may wait for a pull.
     waiting: Arc<Mutex<HashSet<String>>>,
+    refusals: Arc<refusals::Refusals>,
 }
 
 impl DockerRuntime {
@@ -90,6 +92,7 @@ impl DockerRuntime {
             listed: hints::Listed::default(),
             expected: events::Expected::default(),
             waiting: Arc::default(),
+            refusals: Arc::default(),
             client,
         })
     }
@@ -153,7 +156,15 @@ impl DockerRuntime {
                 }
                 started
             }
-            Effect::Stop(id, grace) => act::stop(&self.client, &id.0, *grace).await,
+            Effect::Stop(id, grace) => {
+                let (hints, refusals) = (self.hints.clone(), Arc::clone(&self.refusals));
+                let uid = key.uid.clone();
+                let late = move |words| {
+                    refusals.note(&uid, words);
+                    hints.session(&uid);
+                };
+                act::stop(&self.client, &id.0, *grace, late).await
+            }
             Effect::Kill(id) => act::kill(&self.client, &id.0).await,
             Effect::Remove(id) => {
                 self.expected.insert(&id.0, "destroy");
@@ -221,6 +232,10 @@ impl Runtime for DockerRuntime {
         Box::pin(self.carry_out(key, engine, effect))
     }
 
+    fn refused_since(&self, uid: &str) -> Option<String> {
+        self.refusals.take(uid)
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
         Box::pin(self.list_owned())
     }
@@ -251,6 +266,7 @@ impl Runtime for DockerRuntime {
         self.probes.forget(uid);
         self.ports.forget(uid);
         self.listed.take(uid);
+        self.refusals.take(uid);
         self.waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

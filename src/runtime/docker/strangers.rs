@@ -22,12 +22,12 @@ use crate::session::facts::EngineId;
 use crate::session::observation::Owner;
 use crate::session::seen::{Answer, Doubt, Seen};
 
-const ENGINE: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const ENGINE: &str = "0123456789abcdef0123456789abcdef";
 
-type Answers = dyn Fn(&Uri) -> (StatusCode, Value) + Send + Sync;
+pub(super) type Answers = dyn Fn(&Uri) -> (StatusCode, Value) + Send + Sync;
 
 /// An engine that answers so until it is dropped.
-struct Told {
+pub(super) struct Told {
     socket: PathBuf,
     _serving: tokio_util::task::AbortOnDropHandle<()>,
 }
@@ -40,20 +40,17 @@ impl Drop for Told {
 
 impl Told {
     fn start(answers: Arc<Answers>) -> Told {
+        Told::serve(axum::Router::new().fallback(move |uri: Uri| {
+            let answer = response(&answers, &uri);
+            async move { answer }
+        }))
+    }
+
+    pub(super) fn serve(app: axum::Router) -> Told {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (pid, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let socket = std::env::temp_dir().join(format!("dillinger-strangers-{pid}-{n}.sock"));
         let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
-        let app = axum::Router::new().fallback(move |uri: Uri| {
-            let (status, body) = answers(&uri);
-            let answer = Response::builder()
-                .status(status)
-                .header("content-type", "application/json");
-            let answer = answer
-                .body(Body::from(body.to_string()))
-                .expect("a response");
-            async move { answer }
-        });
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
@@ -63,7 +60,7 @@ impl Told {
         }
     }
 
-    fn runtime(&self) -> Arc<DockerRuntime> {
+    pub(super) fn runtime(&self) -> Arc<DockerRuntime> {
         DockerRuntime::new(DockerConfig {
             host: Some(format!("unix://{}", self.socket.display())),
             owner: Owner {
@@ -77,6 +74,16 @@ impl Told {
             clock: Clock::system(),
         })
     }
+}
+
+pub(super) fn response(answers: &Arc<Answers>, uri: &Uri) -> Response {
+    let (status, body) = answers(uri);
+    let answer = Response::builder()
+        .status(status)
+        .header("content-type", "application/json");
+    answer
+        .body(Body::from(body.to_string()))
+        .expect("a response")
 }
 
 fn container(id: &str, name: &str, labels: &Value) -> Value {
@@ -131,7 +138,7 @@ fn decoded(text: &str) -> String {
 }
 
 /// As an engine with these containers and volumes (by name, with their labels) answers.
-fn holding(containers: Vec<Value>, volumes: Vec<(&'static str, Value)>) -> Arc<Answers> {
+pub(super) fn holding(containers: Vec<Value>, volumes: Vec<(&'static str, Value)>) -> Arc<Answers> {
     Arc::new(move |uri| {
         let path: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
         let found = match path.as_slice() {

@@ -1,12 +1,12 @@
 //! E: the game ended by itself, or from outside, without anybody having told it to.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, says, warning};
 use super::stopping::{finish_time, without_endpoints};
 use super::{Phase, Plan, Report, Row};
 use crate::api::{RestartPolicy, RuntimeKind};
-use crate::session::facts::{Facts, Finish, RecordedExit};
+use crate::session::facts::{Facts, Finish, RecordedExit, whole_second};
 use crate::session::reason::Reason;
 use crate::session::seen::{Container, End, Exit, Made};
 
@@ -130,7 +130,7 @@ fn failure(case: &Case<'_>, c: &Container, exit: &Exit) -> (Reason, String) {
 
 fn was_ready(case: &Case<'_>, c: &Container, exit: &Exit) -> bool {
     let asked_for_nothing = case.terms(Some(c)).is_some_and(|t| t.readiness.is_none());
-    let known = case.o.facts.ready_time().is_some() || case.o.memo.ready;
+    let known = case.o.facts.ready_time().is_some() || case.o.memo.ready_since.is_some();
     known || exit.ready_in_log || asked_for_nothing
 }
 
@@ -208,8 +208,15 @@ fn next_attempt(case: &Case<'_>, exit: RecordedExit) -> Facts {
         attempt: case.attempt.map(|n| n.saturating_add(1)),
         attempt_time: Some(case.record_time()),
         container: None,
+        start_time: begun(case),
         ..case.facts()
     }
+}
+
+/// When the first game of this run was ready: on record, or seen when that could not be recorded.
+fn begun(case: &Case<'_>) -> Option<Timestamp> {
+    let seen = case.o.memo.ready_since.map(whole_second);
+    case.o.facts.start_time.or(seen)
 }
 
 /// E2
@@ -272,6 +279,7 @@ pub(super) fn finish(
             time: case.record_time(),
             reason,
         }),
+        start_time: begun(case),
         ..without_endpoints(facts)
     };
     let events = if reason == Reason::Completed {

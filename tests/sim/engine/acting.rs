@@ -16,7 +16,7 @@ use crate::striking::Verdict;
 
 use super::door::{Door, locked};
 use super::odd::Call;
-use super::{Does, Engine, Power, REFUSAL, Refusal, START, TRAVEL, WRITE};
+use super::{Does, Engine, LATE, Power, REFUSAL, Refusal, START, TRAVEL, WRITE};
 
 fn no_answer() -> EffectError {
     EffectError::NoAnswer("the connection broke".to_owned())
@@ -92,7 +92,10 @@ impl Door {
             }
             Verdict::Fail(Failure::Code(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Refused) => return Err(no_answer()),
-            Verdict::Fail(Failure::Hangs) => return silence(effect).await,
+            Verdict::Fail(Failure::Hangs) => {
+                self.refuse_later(key, effect);
+                return silence(effect).await;
+            }
             Verdict::Go
             | Verdict::ThenRestore(_)
             | Verdict::ThenPause(_)
@@ -115,7 +118,12 @@ impl Door {
             Verdict::ThenPause(_) => self.striking.stand_still(Duration::ZERO),
             Verdict::Fail(Failure::CommittedCode(code)) => return Err(answered(code)),
             Verdict::Fail(Failure::Lost) => return Err(no_answer()),
-            Verdict::Fail(Failure::CommittedHangs) => return silence(effect).await,
+            Verdict::Fail(Failure::CommittedHangs) => {
+                if outcome.is_err() {
+                    self.refuse_later(key, effect);
+                }
+                return silence(effect).await;
+            }
             Verdict::Go
             | Verdict::ThenRestore(_)
             | Verdict::Late
@@ -127,6 +135,22 @@ impl Door {
         tokio::time::sleep(TRAVEL).await;
         self.process.alive().await;
         outcome
+    }
+
+    /// A daemon that took a stop up answers when the game has ended. One that did not refuses it, or its connection
+    /// breaks, when nobody waits any more.
+    fn refuse_later(&self, key: &SessionKey, effect: &Effect) {
+        if !matches!(effect, Effect::Stop(..)) {
+            return;
+        }
+        let (process, memory) = (self.process.clone(), self.memory.clone());
+        let (own, uid) = (self.own.clone(), key.uid.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LATE).await;
+            process.alive().await;
+            locked(&memory).refused.insert(uid.clone());
+            let _ = own.send(Hint::Session(uid));
+        });
     }
 
     /// It reached the daemon, if that is there and the one that is meant.

@@ -298,6 +298,11 @@ impl Runtime for Door {
         Box::pin(self.effect(key, engine, effect))
     }
 
+    fn refused_since(&self, uid: &str) -> Option<String> {
+        let was = self.memory().refused.remove(uid);
+        was.then(|| "the daemon did not take it up".to_owned())
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<Owned>, EffectError>> {
         Box::pin(async move {
             let listed = self.ask("list", || self.list_now());
@@ -342,5 +347,6 @@ impl Runtime for Door {
         memory.ports.forget(uid);
         memory.waiting.remove(uid);
         memory.take_listed(uid);
+        memory.refused.remove(uid);
     }
 }

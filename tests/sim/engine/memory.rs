@@ -30,6 +30,8 @@ pub(super) struct Memory {
     pub(super) pulls: BTreeMap<String, Pull>,
     pub(super) ports: Ports,
     listed: Option<(Instant, BTreeMap<String, Container>)>,
+    /// Sessions whose stop was refused after it had been taken for sent.
+    pub(super) refused: BTreeSet<String>,
     /// The engine was called away, and did not come back yet.
     pub(super) away: bool,
 }

@@ -21,6 +21,9 @@ const TURNS: f64 = 30.0;
 /// A restored API server: a list finds what its watches lost, and the sweep what nobody owns.
 const RESTORED: f64 = 3.0 * LIST;
 
+/// What was made late for a session that is gone holds what it holds until a sweep, whose two looks are ten minutes apart.
+pub const SWEPT: f64 = 2.0 * LIST;
+
 /// What a script may cost and change.
 #[derive(Clone, Copy, Debug)]
 pub struct Allows {

@@ -72,6 +72,11 @@ pub fn judge(
     });
     allows.seconds += forgotten.seconds;
     let mut wrong = Vec::new();
+    let late_starts = lives::one_at_a_time(&story, scenario.forced, &mut wrong);
+    if late_starts > 0 {
+        // Whoever waits for what it holds, waits for the sweep.
+        allows.seconds += allows::SWEPT;
+    }
     let ends_unseen = undisturbed.is_some_and(|undisturbed| {
         ended_unseen(&story) > ended_unseen(&undisturbed.story) && allows.engine_restarts
     });
@@ -81,7 +86,6 @@ pub fn judge(
         let promised = clean.map_or(scenario.within, |clean| clean.converged);
         in_time(run, promised + allows.seconds, &mut wrong);
     }
-    let late_starts = lives::one_at_a_time(&story, scenario.forced, &mut wrong);
     owners::judge(&story, &mut wrong);
     status::at_the_end(&story, &mut wrong);
     let lie = undisturbed.map_or(status::IN_A_STORY, |undisturbed| undisturbed.longest_lie);

@@ -135,8 +135,10 @@ impl<'a> Scene<'a> {
         let further = match phase {
             "Starting" => now == "Running" || self.is_finished(),
             "Stopping" => now == "Stopped" || self.is_finished() || now.is_empty(),
-            // Made anew by who had forgotten it, on no node yet.
-            "Unknown" if self.world.forgets => now == "Starting",
+            // Made anew by who had forgotten it: on no node yet, or on one that is well.
+            "Unknown" if self.world.forgets => {
+                now == "Starting" || (now == "Running" && self.was_replaced())
+            }
             "Unknown" => now == "Running" || self.is_finished(),
             // Its engine ended the game, and the Game that the next attempt needs was taken away.
             "Running" => self.is_finished() && self.ready_reason() == "GameNotFound",

@@ -153,7 +153,7 @@ fn e2_a_game_that_was_ready_and_ends_with_code_0_is_completed() {
         recorded().seeing(Seen::Exited(without_readiness, code(0))),
         // Its readiness could not be recorded before it ended.
         recorded()
-            .given(|o| o.memo.ready = true)
+            .given(|o| o.memo.ready_since = Some(ago(5)))
             .seeing(exit(code(0))),
     ] {
         let plan = met(&o, Row::E2);
@@ -181,6 +181,19 @@ fn e3_a_failure_within_the_budget_records_the_exit_and_the_next_attempt_in_one_p
         (facts.attempt, facts.restarts, facts.container),
         (Some(1), 1, None)
     );
+}
+
+#[test]
+fn the_active_deadline_began_anew_with_the_next_attempt_where_ready_was_seen_and_could_not_be_recorded()
+ {
+    let seen = |o: Observation| o.given(|o| o.memo.ready_since = Some(ago(5)));
+    let ended = |o: Observation| o.on_failure(3).seeing(exited(0, 3));
+    let of = |o: Observation| recorded_by(plan(&o)).start_time;
+    assert_eq!(of(seen(ended(recorded()))), Some(ago(5)));
+    assert_eq!(of(seen(recorded().seeing(exited(0, 0)))), Some(ago(5)));
+    assert_eq!(of(ended(recorded())), None, "it was never ready");
+    let on_record = ready().facts.start_time;
+    assert_eq!(of(seen(ended(ready()))), on_record, "what is there stays");
 }
 
 #[test]

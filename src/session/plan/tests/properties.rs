@@ -124,7 +124,7 @@ fn details() -> impl Strategy<Value = Details> {
                 confirmed: confirmed.then(|| RESOURCE_VERSION.to_owned()),
                 doubt_since: doubt.map(ago),
                 able_since: able.map(ago),
-                ready: pulled.is_some(),
+                ready_since: able.map(ago),
                 trouble: refused.map(|_| "no space left on device".to_owned()),
             },
         );
