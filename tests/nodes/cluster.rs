@@ -8,6 +8,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::raw::RawPods;
+use crate::told::pod;
 use crate::wait::until;
 use crate::world::World;
 
@@ -86,6 +88,28 @@ pub async fn patch_node(client: &Client, name: &str, spec: Value) {
     let change = Patch::Merge(json!({"spec": spec}));
     let patched = nodes.patch(name, &PatchParams::default(), &change).await;
     patched.unwrap_or_else(|error| panic!("PATCH of {name}: {error}"));
+}
+
+/// Takes a node out of scheduling, and waits until the scheduler knows: it refuses a Pod that asks for that node. It may be slow
+/// to see it, after an outage of the API server above all.
+pub async fn cordon(client: &Client, node: &str) {
+    patch_node(client, node, json!({"unschedulable": true})).await;
+    let raw = RawPods::open(client, "nodes-cordon").await;
+    let there = json!({"nodeSelector": {"kubernetes.io/hostname": node}});
+    for number in 0.. {
+        let name = format!("asks-{number}");
+        raw.make(&pod(&name, &[], &Value::Null, &there)).await;
+        let placed = until("the scheduler judged the Pod", || async {
+            let conditions = raw.pods.get(&name).await.ok()?.status?.conditions?;
+            let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled")?;
+            Some(scheduled.status == "True")
+        })
+        .await;
+        if !placed {
+            break;
+        }
+    }
+    raw.close().await;
 }
 
 /// Waits until the API server answers again.

@@ -16,7 +16,7 @@ async fn a_node_without_power_ends_no_session_until_a_person_says_that_it_is_off
     let bed = Bed::open("nodes-power").await;
     let history = History::of(&bed.client, &bed.namespace);
     bed.game(&testgame("arena").no_storage()).await;
-    patch_node(&bed.client, "node1", json!({"unschedulable": true})).await;
+    cluster::cordon(&bed.client, "node1").await;
     let play = bed.session(&session("friday", "arena")).await;
     let ready = play.until_ready().await;
     patch_node(&bed.client, "node1", json!({"unschedulable": null})).await;
