@@ -11,7 +11,7 @@ use super::guard::Guarded;
 use super::kept::{Kept, OURS};
 use super::named::Named;
 use super::own_writes::version;
-use crate::api::{Game, GameSession};
+use crate::api::{Game, GameSession, GameSessionStatus};
 
 /// What an event about a session asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -232,20 +232,18 @@ fn shown(session: &Guarded<GameSession>) -> Shown {
 pub(super) fn print_of(session: &Guarded<GameSession>) -> u64 {
     print(
         session.meta(),
-        session.read().is_some_and(|read| has_finished(read)),
+        session.read().and_then(|read| read.status.as_ref()),
     )
 }
 
-pub(super) fn has_finished(session: &GameSession) -> bool {
-    let status = session.status.as_ref();
-    status.is_some_and(|status| status.finish_time.is_some())
-}
-
 /// Hash of what a decision depends on and only others change: spec, deletion, finalizers, our annotations. Status alone
-/// never triggers, since it is ours; but a session that has finished is not looked at again, and its end may be forgotten.
-pub(super) fn print(metadata: &ObjectMeta, finished: bool) -> u64 {
+/// never triggers, since it is ours; but a session that has finished is not looked at again, and that it has, or that its
+/// newest spec was seen since, may be forgotten.
+pub(super) fn print(metadata: &ObjectMeta, status: Option<&GameSessionStatus>) -> u64 {
+    let ended = status.filter(|status| status.finish_time.is_some());
+    let observed = ended.map(|status| status.observed_generation == metadata.generation);
     let mut hasher = DefaultHasher::new();
-    finished.hash(&mut hasher);
+    observed.hash(&mut hasher);
     metadata.generation.hash(&mut hasher);
     metadata.deletion_timestamp.is_some().hash(&mut hasher);
     metadata.finalizers.hash(&mut hasher);

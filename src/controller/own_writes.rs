@@ -10,7 +10,7 @@ use std::time::Duration;
 use kube::Resource;
 use tokio::time::Instant;
 
-use super::cache::{has_finished, print, print_of};
+use super::cache::{print, print_of};
 use super::guard::Guarded;
 use super::kept::Kept;
 use crate::api::GameSession;
@@ -51,7 +51,7 @@ impl Reply {
     }
 
     fn print(&self) -> u64 {
-        print(&self.session.metadata, has_finished(&self.session))
+        print(&self.session.metadata, self.session.status.as_ref())
     }
 }
 

@@ -186,6 +186,29 @@ fn a_status_that_a_restored_server_lost_was_written_again_only_by_the_slow_clock
 }
 
 #[test]
+fn a_finished_session_whose_newest_spec_a_restored_server_had_forgotten_to_be_seen_was_never_looked_at_again()
+ {
+    let cache = SessionCache::default();
+    let ended = |observed: i64| {
+        move |v: &mut Value| {
+            v["metadata"]["generation"] = json!(2);
+            v["status"] =
+                json!({"finishTime": "2026-01-01T00:00:00Z", "observedGeneration": observed});
+        }
+    };
+    let look = |observed| {
+        let session = session("a", "u", ended(observed));
+        cache.apply(session, Came::AsAnEvent).look
+    };
+    assert!(look(2), "a new session");
+    assert!(!look(2));
+    assert!(
+        look(1),
+        "its time to live was set, and forgotten, and set again"
+    );
+}
+
+#[test]
 fn the_late_deletion_of_a_session_took_the_next_one_of_its_name_out_of_the_cache() {
     let cache = SessionCache::default();
     cache.apply(session("a", "old", at(5)), Came::AsAnEvent);

@@ -62,6 +62,10 @@ impl Reconcile<'_> {
         match passed {
             Ok(Outcome::Done | Outcome::Already) => {
                 self.remember_effect(o, effect);
+                if let Seen::Created(_, Made::PortClash(..)) = o.seen {
+                    // The next try has another port. Waits that grow would outlast what is known of those that clashed.
+                    self.ctx.backoff.succeeded(self.uid);
+                }
                 tracing::debug!(
                     session = %self.session.name_any(), namespace = key.namespace, uid = self.uid,
                     attempt = o.facts.attempt, row = ?plan.row, effect = write.label(), "did"

@@ -14,7 +14,7 @@ use bollard::query_parameters::{
     EventsOptions, EventsOptionsBuilder, ListContainersOptionsBuilder,
 };
 use futures::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::DockerRuntime;
 use super::client::{CallError, LOOK, Lane};
@@ -24,6 +24,10 @@ use crate::api::keys;
 const QUIET: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// An engine tells of an end before it takes the network down, and its list shows the container as running until that is done.
+/// Events from so long before a list are told again: what they name is looked at, whatever the list says of it.
+const LIST_LAGS: SignedDuration = SignedDuration::from_secs(10);
 
 /// A list of thousands of containers takes an engine longer than a look at one.
 const WHOLE_LIST: Duration = Duration::from_secs(20);
@@ -68,14 +72,14 @@ pub(super) async fn watch(runtime: Arc<DockerRuntime>) {
     let mut there: Option<bool> = None;
     loop {
         let broke = match connect(&runtime).await {
-            Ok(since) => {
+            Ok(listed) => {
                 if there != Some(true) {
                     tracing::info!("the Docker Engine answers");
                 }
                 there = Some(true);
                 retry = FIRST_RETRY;
                 runtime.hints.all();
-                follow(&runtime, since).await
+                follow(&runtime, listed).await
             }
             Err(error) => error,
         };
@@ -109,7 +113,7 @@ async fn ping(runtime: &DockerRuntime) -> Result<(), CallError> {
         .map(drop)
 }
 
-/// Proves the engine and lists; since when events are wanted, by the engine's own clock (None: it does not
+/// Proves the engine and lists; a moment before the list, by the engine's own clock (None: it does not
 /// tell, and what happens before the stream stands is found by the looks that every row plans).
 async fn connect(runtime: &DockerRuntime) -> Result<Option<Timestamp>, CallError> {
     ping(runtime).await?;
@@ -118,7 +122,7 @@ async fn connect(runtime: &DockerRuntime) -> Result<Option<Timestamp>, CallError
         .client
         .call(Lane::Free, LOOK, |d| async move { d.info().await })
         .await?;
-    let since = info
+    let before = info
         .system_time
         .as_deref()
         .and_then(|text| text.parse().ok());
@@ -133,7 +137,7 @@ async fn connect(runtime: &DockerRuntime) -> Result<Option<Timestamp>, CallError
     runtime.ports.replace(&all);
     runtime.listed.replace(running(all));
     runtime.identity.set_watched(true);
-    Ok(since)
+    Ok(before)
 }
 
 /// Sessions whose only container runs in the list.
@@ -155,12 +159,12 @@ fn running(all: Vec<ContainerSummary>) -> HashMap<String, ContainerSummary> {
 }
 
 /// Follows the events until they break; why they did.
-async fn follow(runtime: &DockerRuntime, since: Option<Timestamp>) -> CallError {
+async fn follow(runtime: &DockerRuntime, listed: Option<Timestamp>) -> CallError {
     let docker = match runtime.client.docker() {
         Ok(docker) => docker,
         Err(error) => return error,
     };
-    let mut events = std::pin::pin!(docker.events(Some(options(since))));
+    let mut events = std::pin::pin!(docker.events(Some(options(listed))));
     loop {
         match tokio::time::timeout(QUIET, events.next()).await {
             Ok(Some(Ok(event))) => take(runtime, event).await,
@@ -177,13 +181,13 @@ async fn follow(runtime: &DockerRuntime, since: Option<Timestamp>) -> CallError 
     }
 }
 
-fn options(since: Option<Timestamp>) -> EventsOptions {
+fn options(listed: Option<Timestamp>) -> EventsOptions {
     let filters = HashMap::from([
         ("type", vec!["container", "volume"]),
         ("event", ACTIONS.to_vec()),
     ]);
     let options = EventsOptionsBuilder::new().filters(&filters);
-    match since {
+    match listed.and_then(|listed| listed.checked_sub(LIST_LAGS).ok()) {
         Some(t) => options.since(&format!("{}.{:09}", t.as_second(), t.subsec_nanosecond())),
         None => options,
     }
@@ -353,13 +357,19 @@ mod tests {
         assert_eq!(listed.into_keys().collect::<Vec<_>>(), ["one"]);
     }
 
+    /// The game had crashed while one controller died; the next one's list showed it as running, though its end had been told
+    /// just before, and for ten minutes it was believed to run.
     #[test]
-    fn events_are_wanted_since_an_instant_of_the_engines_clock() {
-        let since: Timestamp = "2026-01-02T03:04:05.000000678Z"
+    fn an_end_that_was_told_just_before_a_list_which_did_not_show_it_was_missed() {
+        let listed: Timestamp = "2026-01-02T03:04:15.000000678Z"
             .parse()
             .expect("an instant");
-        let wanted = options(Some(since)).since;
-        assert_eq!(wanted.as_deref(), Some("1767323045.000000678"));
+        let wanted = options(Some(listed)).since;
+        assert_eq!(
+            wanted.as_deref(),
+            Some("1767323045.000000678"),
+            "10 s before"
+        );
         assert_eq!(options(None).since, None);
     }
 

@@ -82,7 +82,7 @@ async fn a_session_from_its_create_to_its_end_costs_exactly_these_calls_without_
 
     let running = world.striking.calls();
     let wish = json!({"spec": {"desiredState": "Stopped"}});
-    world.patch("gamesessions", "friday", &wish).await;
+    assert!(world.patch("gamesessions", "friday", &wish).await);
     world.phase("friday", "Stopped").await;
     tokio::time::sleep(SETTLES).await;
     let stop = world.since(&running);

@@ -10,14 +10,17 @@ const PANIC: f64 = 3.0 * CRASH;
 /// A failed call: its longest deadline, and the wait after it.
 const FAILURE: f64 = 120.0;
 /// A lost event: until the next list or look, ten minutes apart; twice where the found one is lost again.
-const LIST: f64 = 660.0;
+pub const LIST: f64 = 660.0;
 /// So many milliseconds without the API server bring together what was to happen one after the other: wishes, ends, ports that
 /// are tried again.
 const LONG: u64 = 60_000;
-/// Waits between tries after an outage have grown to 30 s.
+/// Waits between tries after an outage have grown to 30 s, and to five minutes after ten.
 const RETRY: f64 = 60.0;
+pub const LAST_RETRY: f64 = 330.0;
 /// Two that lead take turns, and wait for each other.
 const TURNS: f64 = 30.0;
+/// And that one of them leads no more.
+const RIVALRY: f64 = 60.0;
 /// A restored API server: a list finds what its watches lost, and the sweep what nobody owns.
 const RESTORED: f64 = 3.0 * LIST;
 
@@ -119,10 +122,11 @@ fn cost(fault: &Fault, whole: f64) -> f64 {
         Fault::Fail { .. } => FAILURE,
         Fault::Event { .. } => LIST,
         Fault::GoneAtStart { .. } | Fault::GoneAtBookmark { .. } => CRASH,
+        Fault::Away { for_ms, .. } if *for_ms > LONG => seconds(*for_ms) + LAST_RETRY,
         Fault::Away { for_ms, .. } => seconds(*for_ms) + RETRY,
         Fault::Restore { .. } => RESTORED + whole,
         Fault::Pause { ms, .. } => seconds(*ms) + TURNS,
-        Fault::Rival { .. } => TURNS,
+        Fault::Rival { .. } => RIVALRY + TURNS,
         Fault::Engine { does, .. } => match does {
             Outage::Away { ms } | Outage::Frozen { ms } => seconds(*ms) + RETRY,
             Outage::RestartsLive => RETRY,

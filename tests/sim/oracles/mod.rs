@@ -17,15 +17,19 @@ mod status;
 mod storage;
 mod story;
 
-use allows::Allows;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use allows::{Allows, End};
 use forgotten::{Costs, Forgotten};
 use lives::Lives;
 use story::Story;
 
 use crate::apiserver::RESTORE;
-use crate::faults::FaultScript;
+use crate::faults::{Failure, Fate, Fault, FaultScript, Outage};
 use crate::history::{Entry, Life, Told, What};
-use crate::scenarios::{NOT_DONE, Run, Scenario, is_too_late};
+use crate::scenarios::{NOT_DONE, Run, Scenario, Step, is_too_late};
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -72,7 +76,21 @@ pub fn judge(
     });
     allows.seconds += forgotten.seconds;
     let mut wrong = Vec::new();
+    if !allows.lives && made_again(&story) {
+        allows.end = allows.end.max(End::Outcome);
+    }
     let late_starts = lives::one_at_a_time(&story, scenario.forced, &mut wrong);
+    let shared = |fault: &Fault| matches!(fault, Fault::Rival { .. });
+    if script.has(shared) && is_tried_twice(&story) {
+        // Each of the two made the other's waits grow.
+        allows.seconds += allows::LAST_RETRY;
+    }
+    let away = |fault: &Fault| matches!(fault, Fault::Away { .. });
+    let overwritten = |(_, step): &(&str, Step)| matches!(step, Step::Overwrite(_));
+    if script.has(away) && scenario.steps.iter().any(overwritten) {
+        // What somebody else wrote into the status is found by a list.
+        allows.seconds += allows::LIST;
+    }
     if late_starts > 0 {
         // Whoever waits for what it holds, waits for the sweep.
         allows.seconds += allows::SWEPT;
@@ -81,7 +99,9 @@ pub fn judge(
         ended_unseen(&story) > ended_unseen(&undisturbed.story) && allows.engine_restarts
     });
     let never_ready = allows.unseen && ended_before_ready(&story);
-    let otherwise = forgets_why(&story) || goes_otherwise(&story) || ends_unseen || never_ready;
+    let unseen_wish = passes_unseen(scenario, script);
+    let otherwise =
+        forgets_why(&story) || goes_otherwise(&story) || ends_unseen || never_ready || unseen_wish;
     if !otherwise {
         let promised = clean.map_or(scenario.within, |clean| clean.converged);
         in_time(run, promised + allows.seconds, &mut wrong);
@@ -96,7 +116,7 @@ pub fn judge(
     storage::judge(&story, &mut wrong);
     if let Some(undisturbed) = undisturbed {
         // Whoever was first decides what lived; a late start is another life.
-        let lives = allows.lives && !ends_unseen && !comes_too_late(&story);
+        let lives = allows.lives && !ends_unseen && !unseen_wish && !comes_too_late(&story);
         if !scenario.races && lives && late_starts == 0 {
             lives::as_undisturbed(
                 &story,
@@ -111,6 +131,95 @@ pub fn judge(
         }
     }
     Judged { wrong, late_starts }
+}
+
+/// What users wrote may come to be seen so late that an attempt goes by the wish, or the Game, that was before, where they wrote
+/// more than once.
+fn passes_unseen(scenario: &Scenario, script: &FaultScript) -> bool {
+    let watched = |fault: &Fault, plural: &str| match fault {
+        Fault::Event { of, does, .. } => {
+            of == plural && matches!(does, Fate::Drop | Fate::Freeze | Fate::Hold { .. })
+        }
+        Fault::Fail { call, with, .. } => {
+            *call == format!("watch:{plural}") && *with == Failure::CommittedHangs
+        }
+        _ => false,
+    };
+    // The game of an engine that does not answer may have been ready, and have ended, before anybody saw that it began: when is
+    // nobody's knowledge, and an active deadline counts from the next one.
+    let unanswered = |fault: &Fault| match fault {
+        Fault::Fail { call, .. } => {
+            fault.may_hang() && (call.starts_with("effect:") || call.starts_with("look:"))
+        }
+        _ => false,
+    };
+    let limited = |session: &Value| {
+        session["spec"]["activeDeadlineSeconds"].is_number()
+            && session["spec"]["restartPolicy"] == "OnFailure"
+    };
+    if script.has(unanswered) && scenario.sessions.values().any(limited) {
+        return true;
+    }
+    let (mut games, mut deleted, mut wishes) = (false, false, 0);
+    for (_, step) in &scenario.steps {
+        games |= matches!(step, Step::EditGame(_) | Step::DeleteGame);
+        deleted |= matches!(step, Step::DeleteGame);
+        wishes += usize::from(matches!(step, Step::Edit(_)));
+    }
+    // The next attempt needs the Game that somebody deleted.
+    let strikes = |fault: &Fault| matches!(fault, Fault::Engine { .. });
+    if scenario.forced && script.has(strikes) {
+        // What was taken from a node that is away by force holds its place there when the node is back.
+        return true;
+    }
+    let interrupts = |fault: &Fault| match fault {
+        Fault::Engine { does, .. } => {
+            matches!(does, Outage::RestartsEmpty | Outage::DiesEmpty)
+        }
+        _ => false,
+    };
+    (deleted && script.has(interrupts))
+        || (games && script.has(|fault| watched(fault, "games")))
+        || (wishes > 1 && script.has(|fault| watched(fault, "gamesessions")))
+}
+
+/// A container was made, or started, once more in an attempt that had one: late, in the place of one that was over. Which of
+/// the two goes on record, and how it ended, is nobody's promise.
+fn made_again(story: &Story<'_>) -> bool {
+    let mut ended: BTreeSet<(&str, i32)> = BTreeSet::new();
+    for entry in story.entries {
+        let What::Container {
+            uid,
+            attempt,
+            state,
+            ..
+        } = &entry.what
+        else {
+            continue;
+        };
+        match state {
+            Life::Exited(_) | Life::Removed => {
+                ended.insert((uid, *attempt));
+            }
+            Life::Created | Life::Running if ended.contains(&(&**uid, *attempt)) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A port that was known to be taken was tried once more, by who did not know it.
+fn is_tried_twice(story: &Story<'_>) -> bool {
+    let mut taken = BTreeSet::new();
+    story.entries.iter().any(|entry| match &entry.what {
+        What::Engine(Told::PortTaken { port, .. }) => !taken.insert(*port),
+        What::Engine(Told::Pull { .. } | Told::Away | Told::Back)
+        | What::Stored { .. }
+        | What::Container { .. }
+        | What::Volume { .. }
+        | What::Died(_)
+        | What::Note(_) => false,
+    })
 }
 
 /// The API server forgot why a game was being ended, or how it had: what comes of that session then is another story,

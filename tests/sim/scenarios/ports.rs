@@ -37,6 +37,13 @@ pub fn all() -> Vec<Scenario> {
                 hold(s, &[7000, 7001, 7003], true);
             })
             .phase("Running"),
+        scenario("strangers listen on all but the last of many ports that is tried")
+            .first("programs take the ports", |s| {
+                s.world.engine.set_port_range(7000..=7013);
+                let others: Vec<u16> = (7000..=7013).filter(|port| *port != 7002).collect();
+                hold(s, &others, true);
+            })
+            .phase("Running"),
         scenario("create says that the port is taken")
             .first("another one was faster", |s| {
                 s.world.engine.answer(Call::Create, 500, TAKEN, Some(2));

@@ -139,12 +139,29 @@ impl<'a> Scene<'a> {
             "Unknown" if self.world.forgets => {
                 now == "Starting" || (now == "Running" && self.was_replaced())
             }
-            "Unknown" => now == "Running" || self.is_finished(),
-            // Its engine ended the game, and the Game that the next attempt needs was taken away.
-            "Running" => self.is_finished() && self.ready_reason() == "GameNotFound",
+            "Unknown" => now == "Running" || self.is_finished() || now.is_empty(),
+            // Its engine ended the game, and the Game that the next attempt needs was taken away; or it ended by itself, and
+            // well; or what was done to it was done to one that the engine ended.
+            "Running" => {
+                let ended_well = ["GameNotFound", "Completed"].contains(&&*self.ready_reason());
+                (self.is_finished() && ended_well) || (now == "Running" && self.was_interrupted())
+            }
+            // Games are played in the order of their starts: one that was forgotten played the one that ends.
+            "Succeeded" if self.world.forgets => now == "Running",
+            "Succeeded" | "Failed" => {
+                now == "Running" && (self.was_interrupted() || self.was_replaced())
+            }
             _ => false,
         };
-        let may_be = self.world.hides || (self.world.forgets && phase == "Unknown");
+        // What a restore took away, and nobody writes again.
+        let lost = self.world.forgets && now.is_empty();
+        let (may_be, further) = match lost {
+            true => (true, true),
+            false => {
+                let forgotten = self.world.forgets && ["Unknown", "Succeeded"].contains(&phase);
+                (self.world.hides || forgotten, further)
+            }
+        };
         let too_late = may_be && further;
         if too_late {
             self.is_not_done(TOO_LATE);
@@ -160,7 +177,9 @@ impl<'a> Scene<'a> {
         let played = (self.world.hides || self.world.shares) && self.were_more_than(attempt + 1);
         let late = now == Some(attempt) && (replaced || played);
         let forgotten = self.world.forgets && now.is_some_and(|now| now <= attempt);
-        let in_its_place = self.phase() == phase && (late || forgotten);
+        // With it went what its next attempt hung on.
+        let ended = self.world.forgets && self.is_finished();
+        let in_its_place = (self.phase() == phase && (late || forgotten)) || ended;
         if in_its_place {
             self.is_not_done(IN_ITS_PLACE);
         }
@@ -213,6 +232,22 @@ impl<'a> Scene<'a> {
             self.is_not_done(TOO_LATE);
         }
         counted_on
+    }
+
+    fn was_interrupted(&self) -> bool {
+        let times = self.value("/status/interruptions");
+        times.and_then(|times| times.as_i64()) > Some(0)
+    }
+
+    /// A restore took the wish to delete it, or to do so some time after its end, and nobody wishes that again.
+    fn is_forgotten_wish(&self) -> bool {
+        let stays = self.value("/metadata").is_some()
+            && self.value("/metadata/deletionTimestamp").is_none();
+        let forgotten = self.world.forgets && stays;
+        if forgotten {
+            self.is_not_done(TOO_LATE);
+        }
+        forgotten
     }
 
     fn is_finished(&self) -> bool {
@@ -268,6 +303,7 @@ pub async fn take(scene: &Scene<'_>, step: &Step, within: Duration) -> bool {
                     w.session(scene.name).is_none() && !w.server.is_written_again()
                 })
                 .await
+                || scene.is_forgotten_wish()
         }
         Step::Called(class, times) => {
             let holds = |w: &World| w.striking.called(class) >= *times;
@@ -296,21 +332,19 @@ async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
     match step {
         Step::Wait(time) => tokio::time::sleep(*time).await,
         Step::Create => world.create(scene.scenario.session_of(name)).await,
-        Step::Edit(patch) => world.patch(SESSIONS, name, patch).await,
+        Step::Edit(patch) => edit(scene, SESSIONS, name, patch).await,
         Step::Overwrite(status) => {
             let patch = json!({"status": status});
-            world
-                .patch(SESSIONS, &format!("{name}/status"), &patch)
-                .await;
+            edit(scene, SESSIONS, &format!("{name}/status"), &patch).await;
         }
         Step::Delete => world.delete(SESSIONS, name).await,
         Step::CreateGame => world.create(&scene.scenario.game).await,
-        Step::EditGame(spec) => world.patch(GAMES, game(), &json!({"spec": spec})).await,
+        Step::EditGame(spec) => edit(scene, GAMES, game(), &json!({"spec": spec})).await,
         Step::DeleteGame => world.delete(GAMES, game()).await,
         Step::Abandon => {
             let engine = scene.text("/status/engine/id");
             let patch = json!({"metadata": {"annotations": {ABANDON_ENGINE: engine}}});
-            world.patch(SESSIONS, name, &patch).await;
+            edit(scene, SESSIONS, name, &patch).await;
         }
         Step::Server(mode) => world.server.set_mode(*mode),
         Step::Crash => world.striking.die_after(Duration::ZERO),
@@ -323,6 +357,13 @@ async fn act(scene: &Scene<'_>, step: &Step, world: &World, name: &str) {
         | Step::Called(..)
         | Step::Containers(_)
         | Step::Told => unreachable!("it is waited for"),
+    }
+}
+
+/// Somebody who finds that it is gone leaves it.
+async fn edit(scene: &Scene<'_>, plural: &str, name: &str, patch: &Value) {
+    if !scene.world.patch(plural, name, patch).await {
+        scene.is_not_done(TOO_LATE);
     }
 }
 

@@ -31,6 +31,8 @@ use crate::striking::Striking;
 
 /// Between the death of a controller and the start of the next.
 const RESTART: Duration = Duration::from_millis(700);
+/// Two lead beside each other for so long at most.
+const RIVALRY: Duration = Duration::from_secs(60);
 /// A process sweeps so long after it began, and then so often.
 const FIRST_SWEEP: Duration = Duration::from_secs(60);
 const SWEEPS: Duration = Duration::from_secs(605);
@@ -160,8 +162,21 @@ impl Host {
                 let own = running.iter().filter(|one| one.name == process.name());
                 own.for_each(|one| one.stop.cancel());
             }
-            Fault::Pause { .. } | Fault::Rival { .. } => {
+            Fault::Pause { .. } => {
                 tokio::spawn(self.clone().supervise("controller-b"));
+            }
+            // A claim that nobody renews lapses within two seconds: none leads beside another for as long as this.
+            Fault::Rival { .. } => {
+                let over = self.over.child_token();
+                let rival = Host {
+                    over: over.clone(),
+                    ..self.clone()
+                };
+                tokio::spawn(rival.supervise("controller-b"));
+                tokio::spawn(async move {
+                    tokio::time::sleep(RIVALRY).await;
+                    over.cancel();
+                });
             }
             Fault::Unelected
             | Fault::Crash { .. }

@@ -198,9 +198,19 @@ impl World {
         assert_eq!(code, 201, "{object}");
     }
 
-    /// A user's merge patch; repeated until the server takes it.
-    pub async fn patch(&self, plural: &str, name: &str, patch: &Value) {
-        while self.send("PATCH", plural, name, patch).await != 200 {
+    /// A user's merge patch; repeated until the server takes it. False: the object went before, or a restore took it away and
+    /// nobody writes it again.
+    pub async fn patch(&self, plural: &str, name: &str, patch: &Value) -> bool {
+        let began = Instant::now();
+        loop {
+            match self.send("PATCH", plural, name, patch).await {
+                200 => return true,
+                404 if self.hides && !self.server.is_written_again() => return false,
+                code => assert!(
+                    began.elapsed() < SWEPT,
+                    "{plural}/{name} never took {patch}: {code}"
+                ),
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -243,8 +253,16 @@ impl World {
         self.still(script).await;
         // What was to happen one after the other happened together, or nobody was told of it, so that a list ten minutes later or
         // the slow clock alone finds some of it.
-        let untold = |fault: &Fault| matches!(fault, Fault::Event { of, .. } if of != "engine");
-        if script.has(untold) || self.history.last(is_not_done).is_some() {
+        let untold = |fault: &Fault| match fault {
+            Fault::Event { of, .. } => of != "engine",
+            Fault::Fail { call, .. } => call.starts_with("watch:") || call.starts_with("list:"),
+            _ => false,
+        };
+        // One whose game is not ready yet is on its way.
+        let starts = |session: &Arc<Value>| session["status"]["phase"] == "Starting";
+        let on_its_way = script.has(|fault| matches!(fault, Fault::Engine { .. }))
+            && self.server.objects(SESSIONS).iter().any(starts);
+        if script.has(untold) || on_its_way || self.history.last(is_not_done).is_some() {
             self.pass(PASSES).await;
         }
         // What lost its owner, or came late for one that is at rest, is found by the sweep, whose two looks are ten minutes
