@@ -76,8 +76,8 @@ pub fn judge(
     });
     allows.seconds += forgotten.seconds;
     let mut wrong = Vec::new();
-    if !allows.lives && made_again(&story) {
-        allows.end = allows.end.max(End::Outcome);
+    if allows.end == End::Same && !allows.lives && made_again(&story) {
+        allows.end = End::Outcome;
     }
     let late_starts = lives::one_at_a_time(&story, scenario.forced, &mut wrong);
     let shared = |fault: &Fault| matches!(fault, Fault::Rival { .. });
