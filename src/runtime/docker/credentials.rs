@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_understood_is_named_without_what_stands_there() {
-        let folder = folder("secret", r#"{"auths":{"ghcr.io":"secret-17"}}"#);
+        let folder = folder("not-understood", r#"{"auths":{"ghcr.io":"secret-17"}}"#);
         let error = find(&folder.0, "ghcr.io/a/b").expect_err("no entry");
         assert!(std::error::Error::source(&error).is_none());
         let told = error.to_string();

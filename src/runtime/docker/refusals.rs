@@ -26,7 +26,6 @@ mod tests {
     use std::sync::Arc;
 
     use axum::response::IntoResponse;
-    use futures::StreamExt;
     use http::{StatusCode, Uri};
     use serde_json::json;
     use tokio::sync::Semaphore;
@@ -56,7 +55,7 @@ mod tests {
             }))
         };
         let runtime = engine.runtime();
-        let mut hints = Arc::clone(&runtime).hints();
+        let mut hints = runtime.hints.take().expect("nobody has taken them");
         let key = SessionKey {
             namespace: "games".to_owned(),
             name: "friday".to_owned(),
@@ -69,7 +68,7 @@ mod tests {
         assert_eq!(runtime.refused_since("u-1"), None);
         busy.add_permits(1);
         let named = Hint::Session("u-1".to_owned());
-        assert!(hints.any(|hint| std::future::ready(hint == named)).await);
+        assert_eq!(hints.recv().await, Some(named));
         let words = runtime.refused_since("u-1");
         assert_eq!(words.as_deref(), Some("the daemon is busy"));
         assert_eq!(runtime.refused_since("u-1"), None);

@@ -39,7 +39,7 @@ impl Drop for Told {
 }
 
 impl Told {
-    fn start(answers: Arc<Answers>) -> Told {
+    pub(super) fn start(answers: Arc<Answers>) -> Told {
         Told::serve(axum::Router::new().fallback(move |uri: Uri| {
             let answer = response(&answers, &uri);
             async move { answer }

@@ -48,28 +48,52 @@ const KNOWN: &[Difference] = &[
             })
         },
     },
+    Difference {
+        name: "a list that stands for a look",
+        why: "the simulated engine's list shows an end as soon as its events do, so that it stands for what happened just \
+              before, too; the real one's does not, and is not asked to: a live look shows more and costs one call",
+        alike: |_, simulated, real| {
+            let pairs = simulated.parts().into_iter().zip(real.parts());
+            pairs.fold(false, |done, (simulated, real)| {
+                done | below("seen", simulated, real, |simulated, real| {
+                    let differs = simulated["answer"] == "NotAsked" && real["answer"] != "NotAsked";
+                    if differs && real["running"].is_object() {
+                        real["answer"] = simulated["answer"].clone();
+                        real["running"]["started"] = simulated["running"]["started"].clone();
+                    }
+                    differs
+                })
+            })
+        },
+    },
 ];
 
 /// Does it to each exit that both sides show in the same place; whether it was done to any.
 fn each_exit(simulated: &mut Step, real: &mut Step, alike: fn(&Value, &mut Value) -> bool) -> bool {
     let pairs = simulated.parts().into_iter().zip(real.parts());
     pairs.fold(false, |done, (simulated, real)| {
-        done | below(simulated, real, alike)
+        done | below("exit", simulated, real, alike)
     })
 }
 
-fn below(simulated: &Value, real: &mut Value, alike: fn(&Value, &mut Value) -> bool) -> bool {
+/// Does it to each pair of values under this key.
+fn below(
+    key: &str,
+    simulated: &Value,
+    real: &mut Value,
+    alike: fn(&Value, &mut Value) -> bool,
+) -> bool {
     let (Value::Object(simulated), Value::Object(real)) = (simulated, real) else {
         return false;
     };
-    real.iter_mut().fold(false, |done, (key, real)| {
-        let Some(simulated) = simulated.get(key) else {
+    real.iter_mut().fold(false, |done, (name, real)| {
+        let Some(simulated) = simulated.get(name) else {
             return done;
         };
-        let did = if key == "exit" {
+        let did = if name == key {
             alike(simulated, real)
         } else {
-            below(simulated, real, alike)
+            below(key, simulated, real, alike)
         };
         done | did
     })

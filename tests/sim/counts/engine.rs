@@ -325,6 +325,7 @@ async fn a_restart_lists_once_and_inspects_no_container_however_many_sessions_ru
             ("inspect volume", 2),
             ("list containers", 1),
             ("events", 1),
+            ("past events", 1),
         ]);
         assert_eq!(restart, wanted, "{sessions} sessions");
     }
