@@ -213,9 +213,6 @@ async fn after_a_restart_one_list_stands_for_the_looks_at_running_games() {
     let bed = Bed::new("listed").await;
     bed.start().await;
     let inspected = bed.ready().await;
-    let restarted = DockerRuntime::new(config());
-    let mut hints = Arc::clone(&restarted).hints();
-    assert_eq!(hints.next().await, Some(Hint::All));
     let look = || dillinger_runner::runtime::Look {
         key: &bed.key,
         attempt: Some(0),
@@ -223,10 +220,25 @@ async fn after_a_restart_one_list_stands_for_the_looks_at_running_games() {
         id: None,
         probe: false,
     };
-    let Seen::Running(listed, Answer::NotAsked) = restarted.look(look()).await else {
-        panic!("it runs");
-    };
-    assert_eq!(listed.started, None, "a list does not say when");
+    // What happened to a container in the seconds before a list makes its look a live one; then the list stands, and does not
+    // say when the container was started.
+    let (restarted, _hints, listed) = until("the list stands for the look", || async {
+        let restarted = DockerRuntime::new(config());
+        let mut hints = Arc::clone(&restarted).hints();
+        assert_eq!(hints.next().await, Some(Hint::All));
+        match restarted.look(look()).await {
+            Seen::Running(c, Answer::NotAsked) if c.started.is_none() => {
+                Some((restarted, hints, c))
+            }
+            Seen::Running(live, _) => {
+                assert_eq!(live.started, inspected.started);
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                None
+            }
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
     assert_eq!(
         (&listed.id, &listed.endpoints),
         (&inspected.id, &inspected.endpoints)
