@@ -155,14 +155,7 @@ impl<'a> Scene<'a> {
         };
         // What a restore took away, and nobody writes again.
         let lost = self.world.forgets && now.is_empty();
-        let (may_be, further) = match lost {
-            true => (true, true),
-            false => {
-                let forgotten = self.world.forgets && ["Unknown", "Succeeded"].contains(&phase);
-                (self.world.hides || forgotten, further)
-            }
-        };
-        let too_late = may_be && further;
+        let too_late = lost || (self.world.hides && further);
         if too_late {
             self.is_not_done(TOO_LATE);
         }
